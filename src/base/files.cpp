@@ -1,0 +1,119 @@
+#include "base/files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace crema {
+
+namespace {
+
+std::string reason() { return std::strerror(errno); }
+
+struct Closer {
+  int fd;
+  ~Closer() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+std::string read_file(const std::string& path, ErrorCode code) {
+  const Closer file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) throw Error(code, fmt::format("cannot open '{}': {}", path, reason()));
+  struct stat info {};
+  if (::fstat(file.fd, &info) == 0 && S_ISDIR(info.st_mode))
+    throw Error(code, fmt::format("'{}' is a directory, not a file", path));
+  std::string out;
+  if (info.st_size > 0) out.reserve(static_cast<size_t>(info.st_size) + 1);
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error(code, fmt::format("cannot read '{}': {}", path, reason()));
+    if (n == 0) return out;
+    out.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+bool is_directory(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  const std::filesystem::path parent = std::filesystem::path(path_).parent_path();
+  std::error_code status;
+  if (!parent.empty()) std::filesystem::create_directories(parent, status);
+  if (status)
+    throw Error(ErrorCode::kOutput, fmt::format("cannot create the directory '{}': {}",
+                                                parent.string(), status.message()));
+  temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());
+  fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail("create");
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::fail(const char* doing) {
+  const std::string why = reason();
+  if (fd_ >= 0) {
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+    fd_ = -1;
+  }
+  throw Error(ErrorCode::kOutput, fmt::format("cannot {} '{}': {}", doing, path_, why))
+      .advise("nothing was changed: an earlier file of that name is still whole");
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("write");
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+void AtomicFile::commit() {
+  if (::fsync(fd_) != 0) fail("write");
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("rename a temporary file to");
+  ::close(fd_);
+  fd_ = -1;
+  const std::string parent = std::filesystem::path(path_).parent_path().string();
+  const Closer directory{
+      ::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  // Some file systems cannot sync a directory; the file itself is already safe.
+  if (directory.fd >= 0) ::fsync(directory.fd);
+}
+
+void write_file_atomically(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+uint32_t crc32_of(std::string_view bytes) {
+  uLong crc = ::crc32(0, nullptr, 0);
+  while (!bytes.empty()) {
+    const size_t n = std::min<size_t>(bytes.size(), 1u << 30);
+    crc = ::crc32(crc, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(n));
+    bytes.remove_prefix(n);
+  }
+  return static_cast<uint32_t>(crc);
+}
+
+}  // namespace crema

@@ -1,0 +1,44 @@
+// Files: whole reads, and writes that are either complete or did not happen.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+
+namespace crema {
+
+// The whole file. Error{code} naming the path and the system's reason if it cannot be read.
+std::string read_file(const std::string& path, ErrorCode code);
+bool file_exists(const std::string& path);
+bool is_directory(const std::string& path);
+
+// Writes beside the target under a temporary name; commit() makes it durable (fsync), gives it its
+// name (rename) and makes the name durable (fsync of the directory). Without commit() the
+// destructor removes the temporary file and the target is as it was. Error{kOutput} on failure.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);  // creates missing parent directories
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  int descriptor() const { return fd_; }
+  const std::string& temporary() const { return temporary_; }
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  [[noreturn]] void fail(const char* doing);
+  std::string path_, temporary_;
+  int fd_ = -1;
+};
+
+// AtomicFile in one call.
+void write_file_atomically(const std::string& path, std::string_view bytes);
+
+// CRC-32 (zlib's polynomial) of bytes.
+uint32_t crc32_of(std::string_view bytes);
+
+}  // namespace crema

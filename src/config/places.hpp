@@ -1,0 +1,32 @@
+// Where the fields of a parsed message stand in the text they came from.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+
+namespace crema::config {
+
+// Immutable and cheap to copy. Paths name fields as a user would write them:
+// "layer[3].convolution_param.kernel_size[1]", "base_lr"; an index may be left out for element 0.
+class Places {
+ public:
+  class Index;  // path -> line and column, and the text they point into
+
+  Places() = default;
+  explicit Places(std::shared_ptr<const Index> index, std::string prefix = {})
+      : index_(std::move(index)), prefix_(std::move(prefix)) {}
+
+  // The place of the field, or of the nearest enclosing message that is in the text, or the file.
+  Location at(std::string_view path = {}) const;
+  // The same, seen from inside the message at `path`.
+  Places inside(std::string_view path) const;
+
+ private:
+  std::shared_ptr<const Index> index_;
+  std::string prefix_;
+};
+
+}  // namespace crema::config

@@ -1,0 +1,46 @@
+// source -> order -> transform -> batch -> prefetch. Which records and which augmentation belong to
+// batch k is a pure function of (seed, k), whatever the number of threads.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "tensor/shape.hpp"
+
+namespace crema::data {
+
+struct LoaderOptions {
+  uint64_t seed = 0;
+  int threads = 1;       // decode threads, >= 1
+  int prefetch = 0;      // batches decoded ahead; 0: the layer's data_param.prefetch (4)
+  int64_t first_batch = 0;
+};
+
+class Loader {
+ public:
+  virtual ~Loader() = default;
+  // Shapes of the layer's tops, with the batch axis.
+  virtual const std::vector<Shape>& shapes() const = 0;
+  virtual int64_t batch_size() const = 0;
+  virtual int64_t samples() const = 0;  // in one epoch
+  // Number of the batch that next() returns next.
+  virtual int64_t position() const = 0;
+  virtual void seek(int64_t batch) = 0;
+  // The next batch: one span of row-major floats per top, valid until the next call. Waits for the
+  // prefetch threads; rethrows their Error{kData}.
+  virtual const std::vector<std::span<const float>>& next() = 0;
+};
+
+// True if layers of this type are fed by a Loader ("Data", "HDF5Data", "MnistData", ...).
+bool is_source(const std::string& layer_type);
+std::vector<std::string> source_types();
+
+// Opens the source of a layer. Error{kData} if it is missing or damaged, {kConfig} if the layer's
+// parameters are wrong; both located at the layer.
+std::unique_ptr<Loader> open_loader(const config::LayerConfig& layer, caffe::Phase phase,
+                                    const LoaderOptions& options);
+
+}  // namespace crema::data

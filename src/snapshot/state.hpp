@@ -1,0 +1,39 @@
+// .solverstate files: everything but the weights that a run needs to go on exactly.
+// The format is documented in proto/snapshot.proto; BVLC reads ours, we read BVLC's.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "snapshot/weights.hpp"
+
+namespace crema::snapshot {
+
+struct State {
+  int64_t iter = 0;
+  std::string learned_net;  // as written in the file
+  int current_step = 0;
+  std::vector<Blob> history;  // slot-major, owner-parameter order
+
+  // Absent in a state that BVLC wrote.
+  bool by_crema = false;
+  uint64_t seed = 0;
+  std::string solver_type;
+  std::vector<std::string> param_names;
+  std::vector<int64_t> step_counts;
+  std::vector<float> loss_window;
+  std::optional<uint32_t> learned_net_crc32;
+};
+
+// Error{kWeights}: missing, truncated, or another kind of file (a .caffemodel is recognised and
+// named, with the .solverstate that stands beside it).
+State read_state(const std::string& path);
+void write_state(const std::string& path, const State& state);
+
+// The weights file a state names: as written, else the same file name beside the state (files that
+// were moved together). Error{kWeights} if neither exists, or if the checksum in the state differs.
+WeightsFile read_weights_of(const State& state, const std::string& state_path);
+
+}  // namespace crema::snapshot
