@@ -94,8 +94,7 @@ void Diagnostics::throw_if_any() {
   throw ErrorList(std::move(errors_));
 }
 
-void logic_failure(const char* file, int line, const char* expression,
-                   const std::string& message) {
+void logic_failure(const char* file, int line, const char* expression, const std::string& message) {
   throw LogicError(fmt::format("{}:{}: internal error: {} ({})", file, line, message, expression));
 }
 

@@ -125,10 +125,10 @@ class LogicError : public std::exception {
                                 const std::string& message);
 
 // Checks a promise between rooms; throws LogicError with the place in crema's own source.
-#define CREMA_CHECK(condition, message)                                        \
-  do {                                                                         \
-    if (!(condition)) [[unlikely]]                                             \
-      ::crema::logic_failure(__FILE__, __LINE__, #condition, (message));       \
+#define CREMA_CHECK(condition, message)                                  \
+  do {                                                                   \
+    if (!(condition)) [[unlikely]]                                       \
+      ::crema::logic_failure(__FILE__, __LINE__, #condition, (message)); \
   } while (false)
 
 }  // namespace crema

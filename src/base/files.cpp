@@ -14,7 +14,9 @@ namespace crema {
 
 namespace {
 
-std::string reason() { return std::strerror(errno); }
+std::string reason() {
+  return std::strerror(errno);
+}
 
 struct Closer {
   int fd;
@@ -43,7 +45,9 @@ std::string read_file(const std::string& path, ErrorCode code) {
   }
 }
 
-bool file_exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+bool file_exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
 
 bool is_directory(const std::string& path) {
   std::error_code ignored;

@@ -23,6 +23,8 @@ void start_compute_threads(int threads) {
   flush_denormals();
 }
 
-int compute_threads() { return omp_get_max_threads(); }
+int compute_threads() {
+  return omp_get_max_threads();
+}
 
 }  // namespace crema

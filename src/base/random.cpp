@@ -56,8 +56,7 @@ float RandomStream::normal(uint64_t element) const {
   const size_t at = element % 2 * 2;
   const double u = (static_cast<double>(b[at]) + 1.0) * 0x1p-32;  // (0, 1]
   const double v = static_cast<double>(b[at + 1]) * 0x1p-32;
-  return static_cast<float>(std::sqrt(-2.0 * std::log(u)) *
-                            std::cos(2.0 * std::numbers::pi * v));
+  return static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v));
 }
 
 uint64_t RandomStream::below(uint64_t element, uint64_t n) const {

@@ -59,7 +59,7 @@ class Registry {
 
 #define CREMA_REGISTER_CONCAT2(a, b) a##b
 #define CREMA_REGISTER_CONCAT(a, b) CREMA_REGISTER_CONCAT2(a, b)
-#define CREMA_REGISTER(Tag, name, ...)                                     \
+#define CREMA_REGISTER(Tag, name, ...)                                       \
   [[maybe_unused]] const bool CREMA_REGISTER_CONCAT(registered_, __LINE__) = \
       ::crema::Registry<Tag>::instance().add(name, __VA_ARGS__, __FILE__)
 

@@ -21,7 +21,8 @@ class SignalActions {
 
  private:
   Action on_sigint_, on_sighup_;
-  struct sigaction old_int_ {}, old_hup_ {}, old_term_ {};
+  struct sigaction old_int_ {
+  }, old_hup_{}, old_term_{};
 };
 
 }  // namespace crema

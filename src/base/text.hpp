@@ -16,6 +16,7 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& ca
                        size_t limit = 12);
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
-std::vector<std::string> split(std::string_view text, char separator);  // blanks trimmed, no empties
+std::vector<std::string> split(std::string_view text,
+                               char separator);  // blanks trimmed, no empties
 
 }  // namespace crema

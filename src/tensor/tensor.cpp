@@ -9,18 +9,24 @@ namespace crema {
 
 size_t bytes_of(DType type) {
   switch (type) {
-    case DType::kF32: return 4;
-    case DType::kF64: return 8;
-    case DType::kBf16: return 2;
+    case DType::kF32:
+      return 4;
+    case DType::kF64:
+      return 8;
+    case DType::kBf16:
+      return 2;
   }
   return 0;
 }
 
 const char* name_of(DType type) {
   switch (type) {
-    case DType::kF32: return "f32";
-    case DType::kF64: return "f64";
-    case DType::kBf16: return "bf16";
+    case DType::kF32:
+      return "f32";
+    case DType::kF64:
+      return "f64";
+    case DType::kBf16:
+      return "bf16";
   }
   return "?";
 }
@@ -47,6 +53,8 @@ Arena::Arena(size_t bytes) : bytes_(bytes) {
   data_ = static_cast<std::byte*>(memory);
 }
 
-Arena::~Arena() { std::free(data_); }
+Arena::~Arena() {
+  std::free(data_);
+}
 
 }  // namespace crema

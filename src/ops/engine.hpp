@@ -1,0 +1,96 @@
+// The seam between what is computed (ops) and who computes it (engines).
+//
+// The plan asks an ordered list of engines; the first offer wins. An offer names the layouts its
+// kernel wants for every operand it touches; where they differ from what is there, the plan inserts
+// a reorder that `crema plan` shows. Every refusal says why.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ops/op.hpp"
+#include "tensor/tensor.hpp"
+
+namespace crema::ops {
+
+// Where a run stands: all that random ops (dropout) may depend on besides their stream's name.
+struct StepInfo {
+  uint64_t seed = 0;
+  int64_t iteration = 0;  // completed updates
+  int64_t pass = 0;       // forward passes so far: iteration * iter_size + sub-pass
+};
+
+// Pointers in the order of the op's operands. A kernel touches only those its part reads or writes;
+// the others are null.
+struct KernelArgs {
+  std::span<const void* const> src;
+  std::span<void* const> dst;
+  std::span<const void* const> diff_dst;
+  std::span<void* const> diff_src;
+  std::span<void* const> mutated;  // per source: writable pointer if the op mutates it, else null
+  void* workspace = nullptr;
+  void* scratch = nullptr;
+  const StepInfo* step = nullptr;
+};
+
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // Writes every element of every wanted destination (padding of opaque layouts as zeros).
+  // No allocation, no lock.
+  virtual void run(const KernelArgs& args) = 0;
+};
+
+inline constexpr int kForward = -1;
+
+// An operand as the plan knows it when it asks.
+struct Operand {
+  Shape shape;
+  // The layout it has now; empty if nobody has decided yet and the kernel may choose freely
+  // (weights and destinations on first planning). Agreeing to another layout costs a reorder.
+  std::optional<Layout> layout;
+  bool present = true;  // false: no such gradient is there (diff_dst) or wanted (diff_src)
+};
+
+struct KernelRequest {
+  const Op* op = nullptr;
+  int part = kForward;  // kForward, or an index into op->gradient()
+  DType dtype = DType::kF32;
+  bool training = false;          // forward: gradient parts will follow (a workspace may be needed)
+  std::vector<Operand> src, dst;  // in a gradient part: as the forward kernel agreed
+  std::vector<Operand> diff_dst, diff_src;  // empty in a forward request
+};
+
+struct Offer {
+  std::unique_ptr<Kernel> kernel;
+  // Agreed layouts, one per operand; entries the kernel does not touch are ignored.
+  std::vector<Layout> src, dst, diff_dst, diff_src;
+  size_t workspace_bytes = 0;  // written forward, read by parts that say reads_workspace
+  size_t scratch_bytes = 0;    // needed during run() only; contents do not matter
+  std::string implementation;  // "jit:avx2", "direct"
+};
+
+struct Refusal {
+  std::string reason;
+};
+
+using Answer = std::variant<Offer, Refusal>;
+
+// An engine that offers a forward kernel for training must also offer all gradient parts of that op
+// that read the workspace (the workspace's format is its own); other parts may go elsewhere.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual const char* name() const = 0;
+  virtual Answer offer(const KernelRequest& request) = 0;
+};
+
+// All operands plain: what an engine without layouts of its own agrees to.
+Offer plain_offer(const KernelRequest& request, std::unique_ptr<Kernel> kernel,
+                  std::string implementation);
+
+}  // namespace crema::ops

@@ -1,0 +1,41 @@
+// Ops with weights: convolution, inner product.
+#pragma once
+
+#include "ops/op.hpp"
+
+namespace crema::ops {
+
+// Cross-correlation over the trailing spatial axes, zero padding.
+//   src  x (N, C, D...), w (K, C/groups, k...), [b (K)]     dst  y (N, K, D'...)
+//   D' = (D + 2 pad - dilation (k - 1) - 1) / stride + 1 (integer division); any number of
+//   spatial axes, 0 included
+struct Convolution final : Op {
+  std::vector<int64_t> kernel, stride, pad, dilation;  // one per spatial axis
+  int64_t groups = 1;
+  bool bias = true;
+
+  const char* kind() const override { return "convolution"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override;
+  // Part 0: x from w. Part 1: w and b from x.
+  std::vector<GradientPart> gradient() const override;
+  double flops(std::span<const Shape> src) const override;
+  std::string describe() const override;
+};
+
+// y = x W^T + b, or x W + b where `transpose`.
+//   src  x with M = count(0, axis) rows of K = count(axis) numbers, W (N, K) or (K, N), [b (N)]
+//   dst  y (x's axes before `axis`, N)
+struct InnerProduct final : Op {
+  int axis = 1;  // >= 0
+  bool transpose = false;
+  bool bias = true;
+
+  const char* kind() const override { return "inner_product"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override;
+  // Part 0: x from W. Part 1: W and b from x.
+  std::vector<GradientPart> gradient() const override;
+  double flops(std::span<const Shape> src) const override;
+  std::string describe() const override;
+};
+
+}  // namespace crema::ops
