@@ -28,7 +28,9 @@ bool consume(volatile std::sig_atomic_t& flag) {
 SignalActions::SignalActions(Action on_sigint, Action on_sighup)
     : on_sigint_(on_sigint), on_sighup_(on_sighup) {
   CREMA_CHECK(!std::exchange(installed, true), "signal handlers are installed already");
-  got_int = got_hup = got_term = 0;
+  got_int = 0;
+  got_hup = 0;
+  got_term = 0;
   struct sigaction action {};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
