@@ -1,5 +1,5 @@
-// One update of all parameters: average -> clip -> decay -> rule (BVLC's order, clip before
-// average, under caffe_compat). Facts: solver.md sections 4 and 5.
+// One update of all parameters: average -> clip -> decay -> rule (clip before average, as in BVLC,
+// under caffe_compat). Facts: solver.md sections 4 and 5.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,7 @@
 
 #include "optim/policy.hpp"
 #include "optim/rule.hpp"
+#include "tensor/tensor.hpp"
 
 namespace crema::optim {
 
@@ -16,20 +17,24 @@ namespace crema::optim {
 struct Param {
   std::string name;  // "layer/blob"
   std::span<float> value;
-  std::span<float> gradient;  // sum over iter_size passes; clobbered by update()
-  double lr_mult = 1;
+  std::span<const float> gradient;  // sum over iter_size passes; update() leaves it as it is
+  double lr_mult = 1;               // 0 keeps Caffe's meaning: old velocity still runs out
   double decay_mult = 1;
 };
 
 // What one update did.
 struct UpdateReport {
-  double rate = 0;             // the policy's rate
-  double gradient_norm = -1;   // L2 over all parameters where clipping needed it, else -1
-  double clip_scale = 1;       // < 1 if the gradients were scaled down
+  double rate = 0;  // the policy's rate
+  // L2 norm over all parameters, lr_mult 0 included, where clip_gradients needs it, else -1: of the
+  // mean gradient, under caffe_compat of the sum over iter_size passes.
+  double gradient_norm = -1;
+  double clip_scale = 1;  // < 1 if the gradients were scaled down
 };
 
 class Optimizer {
  public:
+  // Error / ErrorList{kConfig}: every mistake in the solver's update settings. No parameters are
+  // needed for that: Optimizer(solver, {}) only checks.
   Optimizer(const config::SolverConfig& solver, std::vector<Param> params);
 
   // Applies update t. Gradients hold the sum of iter_size passes.
@@ -40,20 +45,27 @@ class Optimizer {
   const std::vector<Param>& params() const { return params_; }
 
   // State, in BVLC's history order: slot-major (all of slot 0, then all of slot 1).
-  int slot_count() const;
+  int slot_count() const { return static_cast<int>(slots_.size()); }
   std::span<float> slot(int slot, int param);
-  int64_t step_count(int param) const;
-  void set_step_count(int param, int64_t count);
+  int64_t step_count(int param) const { return step_counts_.at(static_cast<size_t>(param)); }
+  void set_step_count(int param, int64_t count) {
+    step_counts_.at(static_cast<size_t>(param)) = count;
+  }
 
  private:
-  double clip(double* norm);
-  void regularise(const Param& param);
+  void read_settings(const config::SolverConfig& solver);
+  void allocate_state();
+  double gradient_scale(UpdateReport& report);
+  double norm_of_sum();
 
   std::unique_ptr<LrPolicy> policy_;
   std::unique_ptr<UpdateRule> rule_;
   std::vector<Param> params_;
-  std::vector<std::vector<std::vector<float>>> state_;  // [slot][param]
+  std::unique_ptr<Arena> memory_;                     // of all slots, zeroed
+  std::vector<std::vector<std::span<float>>> slots_;  // [slot][param]
   std::vector<int64_t> step_counts_;
+  std::vector<std::span<const float>> norm_blocks_;  // the gradients in pieces; empty: no clipping
+  std::vector<double> norm_sums_;                    // one per piece
   double clip_gradients_ = -1, weight_decay_ = 0;
   int iter_size_ = 1;
   bool l1_ = false, clip_before_average_ = false;

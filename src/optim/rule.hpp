@@ -13,17 +13,21 @@
 
 namespace crema::optim {
 
-// The numbers of one parameter's update.
+// The numbers of one parameter's update. The gradient that a rule works with is
+//   g = gradient_scale * gradient + l2 * value + l1 * sign(value),   sign(0) = 0
+// so that averaging, clipping and weight decay cost no pass over memory of their own.
 struct StepInfo {
   double rate = 0;         // learning rate x lr_mult: acts on the step, never on the gradient
   int64_t step_count = 0;  // updates this parameter has had before this one
+  double gradient_scale = 1;
+  double l2 = 0, l1 = 0;  // weight_decay x decay_mult
 };
 
 // One parameter's memory, element-wise, all spans of equal length. Elements that are padding of an
 // opaque layout are zero in value and gradient and stay zero.
 struct ParamSpans {
   std::span<float> value;
-  std::span<const float> gradient;  // averaged, clipped, with weight decay added
+  std::span<const float> gradient;  // as backward left it
   std::span<const std::span<float>> slots;
 };
 
@@ -32,6 +36,8 @@ class UpdateRule {
   virtual ~UpdateRule() = default;
   // Names of the state arrays per parameter, in BVLC's history order ("momentum"; "m", "v").
   virtual std::vector<std::string> slots() const = 0;
+  // Updates slots and value in one pass. Every element depends on its own numbers only, so the
+  // result is the same for any number of threads. A step of 0 leaves the value bit-identical.
   virtual void step(const ParamSpans& param, const StepInfo& info) const = 0;
   virtual std::string formula() const = 0;
 };
@@ -41,7 +47,7 @@ struct RuleTag {
   static constexpr const char* kTable = "optimizer";
 };
 
-// The rule a solver's `type` names ("SGD" if unset); Error{kConfig}, located.
+// The rule a solver's `type` names ("SGD" if unset); Error / ErrorList{kConfig}, located.
 std::unique_ptr<UpdateRule> make_rule(const config::SolverConfig& solver);
 
 }  // namespace crema::optim

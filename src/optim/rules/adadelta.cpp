@@ -1,0 +1,57 @@
+// type: "AdaDelta"   h = momentum * h + (1 - momentum) * g^2
+//                    u = g * sqrt((k + delta) / (h + delta))
+//                    k = momentum * k + (1 - momentum) * u^2;   w -= r * u
+// sqrt() need not set errno, or its loop would not become vector code.
+#pragma GCC optimize("no-math-errno")
+
+#include <cmath>
+#include <limits>
+
+#include "optim/fields.hpp"
+#include "optim/rule.hpp"
+#include "optim/rules/elementwise.hpp"
+
+namespace crema::optim {
+namespace {
+
+class AdaDelta : public UpdateRule {
+ public:
+  AdaDelta(double momentum, double delta) : momentum_(momentum), delta_(delta) {}
+  std::vector<std::string> slots() const override { return {"square_mean", "update_mean"}; }
+  void step(const ParamSpans& param, const StepInfo& info) const override {
+    float* const h = param.slots[0].data();
+    float* const k = param.slots[1].data();
+    const float keep = static_cast<float>(momentum_), add = static_cast<float>(1 - momentum_);
+    const float delta = static_cast<float>(delta_), r = static_cast<float>(info.rate);
+    descend(param, info, [=](int64_t i, float g) {
+      h[i] = keep * h[i] + add * (g * g);
+      const float u = g * std::sqrt((k[i] + delta) / (h[i] + delta));
+      k[i] = keep * k[i] + add * (u * u);
+      return r * u;
+    });
+  }
+  std::string formula() const override {
+    return "h = momentum * h + (1 - momentum) * g^2;  u = g * sqrt((k + delta) / (h + delta));  "
+           "k = momentum * k + (1 - momentum) * u^2;  w -= r * u";
+  }
+
+ private:
+  double momentum_, delta_;
+};
+
+std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+  Fields fields(solver, "type");
+  const double momentum = fields.number("momentum"), delta = fields.number("delta");
+  fields.check(momentum >= 0 && momentum < 1, "momentum", "in [0, 1)",
+               "it is the decay of AdaDelta's averages; 0.95 is common");
+  // Below that, a zero gradient would be divided by zero.
+  fields.check(delta >= std::numeric_limits<float>::min(), "delta", "> 0 (and not denormal)",
+               "the default is 1e-8");
+  fields.done();
+  return std::make_unique<AdaDelta>(momentum, delta);
+}
+
+CREMA_REGISTER(RuleTag, "AdaDelta", make);
+
+}  // namespace
+}  // namespace crema::optim

@@ -1,0 +1,48 @@
+// type: "AdaGrad"   h += g^2;   w -= r * g / (sqrt(h) + delta)
+// sqrt() need not set errno, or its loop would not become vector code.
+#pragma GCC optimize("no-math-errno")
+
+#include <cmath>
+#include <limits>
+
+#include "optim/fields.hpp"
+#include "optim/rule.hpp"
+#include "optim/rules/elementwise.hpp"
+
+namespace crema::optim {
+namespace {
+
+class AdaGrad : public UpdateRule {
+ public:
+  explicit AdaGrad(double delta) : delta_(delta) {}
+  std::vector<std::string> slots() const override { return {"square_sum"}; }
+  void step(const ParamSpans& param, const StepInfo& info) const override {
+    float* const h = param.slots[0].data();
+    const float delta = static_cast<float>(delta_), r = static_cast<float>(info.rate);
+    descend(param, info, [=](int64_t i, float g) {
+      h[i] += g * g;
+      return r * (g / (std::sqrt(h[i]) + delta));
+    });
+  }
+  std::string formula() const override { return "h += g^2;  w -= r * g / (sqrt(h) + delta)"; }
+
+ private:
+  double delta_;
+};
+
+std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+  Fields fields(solver, "type");
+  const double delta = fields.number("delta");
+  // Below that, a zero gradient would be divided by zero.
+  fields.check(delta >= std::numeric_limits<float>::min(), "delta", "> 0 (and not denormal)",
+               "the default is 1e-8");
+  fields.check(fields.number("momentum") == 0, "momentum", "0",
+               "AdaGrad has no momentum; Adam is the adaptive rule that has");
+  fields.done();
+  return std::make_unique<AdaGrad>(delta);
+}
+
+CREMA_REGISTER(RuleTag, "AdaGrad", make);
+
+}  // namespace
+}  // namespace crema::optim

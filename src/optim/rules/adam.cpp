@@ -1,0 +1,62 @@
+// type: "Adam"   m = b1 * m + (1 - b1) * g;   v = b2 * v + (1 - b2) * g^2
+//                w -= r * sqrt(1 - b2^n) / (1 - b1^n) * m / (sqrt(v) + delta)
+// with b1 = momentum (0 if unset, as in BVLC Caffe), b2 = momentum2, n = updates of this parameter
+// including this one. delta is not bias-corrected. Kingma and Ba, arXiv:1412.6980, end of
+// section 2. sqrt() need not set errno, or its loop would not become vector code.
+#pragma GCC optimize("no-math-errno")
+
+#include <cmath>
+#include <limits>
+
+#include "optim/fields.hpp"
+#include "optim/rule.hpp"
+#include "optim/rules/elementwise.hpp"
+
+namespace crema::optim {
+namespace {
+
+class Adam : public UpdateRule {
+ public:
+  Adam(double beta1, double beta2, double delta) : beta1_(beta1), beta2_(beta2), delta_(delta) {}
+  std::vector<std::string> slots() const override { return {"m", "v"}; }
+  void step(const ParamSpans& param, const StepInfo& info) const override {
+    float* const m = param.slots[0].data();
+    float* const v = param.slots[1].data();
+    const double n = static_cast<double>(info.step_count + 1);
+    const double correction = std::sqrt(1 - std::pow(beta2_, n)) / (1 - std::pow(beta1_, n));
+    const float r = static_cast<float>(info.rate * correction);
+    const float delta = static_cast<float>(delta_);
+    const float keep1 = static_cast<float>(beta1_), add1 = static_cast<float>(1 - beta1_);
+    const float keep2 = static_cast<float>(beta2_), add2 = static_cast<float>(1 - beta2_);
+    descend(param, info, [=](int64_t i, float g) {
+      m[i] = keep1 * m[i] + add1 * g;
+      v[i] = keep2 * v[i] + add2 * (g * g);
+      return r * (m[i] / (std::sqrt(v[i]) + delta));
+    });
+  }
+  std::string formula() const override {
+    return "m = momentum * m + (1 - momentum) * g;  v = momentum2 * v + (1 - momentum2) * g^2;  "
+           "w -= r * sqrt(1 - momentum2^n) / (1 - momentum^n) * m / (sqrt(v) + delta)";
+  }
+
+ private:
+  double beta1_, beta2_, delta_;
+};
+
+std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+  Fields fields(solver, "type");
+  const double beta1 = fields.number("momentum"), beta2 = fields.number("momentum2");
+  const double delta = fields.number("delta");
+  fields.check(beta1 >= 0 && beta1 < 1, "momentum", "in [0, 1)", "0.9 is Adam's usual value");
+  fields.check(beta2 >= 0 && beta2 < 1, "momentum2", "in [0, 1)", "0.999 is Adam's usual value");
+  // Below that, a zero gradient would be divided by zero.
+  fields.check(delta >= std::numeric_limits<float>::min(), "delta", "> 0 (and not denormal)",
+               "the default is 1e-8");
+  fields.done();
+  return std::make_unique<Adam>(beta1, beta2, delta);
+}
+
+CREMA_REGISTER(RuleTag, "Adam", make);
+
+}  // namespace
+}  // namespace crema::optim

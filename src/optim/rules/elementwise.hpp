@@ -1,0 +1,39 @@
+// The loop that all update rules share.
+#pragma once
+
+#include "base/parallel.hpp"
+#include "optim/rule.hpp"
+
+namespace crema::optim {
+
+inline constexpr int64_t kElementsPerThread = 16384;
+
+// value[i] -= step_of(i, g) with g as StepInfo defines it. step_of may change element i of the
+// slots. A step of 0 keeps even the sign of a zero.
+template <class StepOf>
+void descend(const ParamSpans& param, const StepInfo& info, const StepOf& step_of) {
+  float* const value = param.value.data();
+  const float* const gradient = param.gradient.data();
+  const float scale = static_cast<float>(info.gradient_scale);
+  const float l2 = static_cast<float>(info.l2), l1 = static_cast<float>(info.l1);
+  const auto apply = [&](int64_t i, float g) {
+    const float step = step_of(i, g);
+    value[i] = step == 0 ? value[i] : value[i] - step;
+  };
+  parallel_for(static_cast<int64_t>(param.value.size()), kElementsPerThread,
+               [&](int64_t begin, int64_t end) {
+                 if (l1 == 0) {
+#pragma omp simd
+                   for (int64_t i = begin; i < end; ++i)
+                     apply(i, scale * gradient[i] + l2 * value[i]);
+                 } else {
+#pragma omp simd
+                   for (int64_t i = begin; i < end; ++i) {
+                     const float sign = static_cast<float>((value[i] > 0) - (value[i] < 0));
+                     apply(i, scale * gradient[i] + l2 * value[i] + l1 * sign);
+                   }
+                 }
+               });
+}
+
+}  // namespace crema::optim
