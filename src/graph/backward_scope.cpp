@@ -1,0 +1,146 @@
+// The `backward_scope` pass: which layers and bottoms take part in the backward pass.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/passes.hpp"
+
+namespace crema::graph {
+
+namespace {
+
+// Caffe plans on a net with Split layers, so what it knows of a blob, it knows of each of its uses.
+// Here a value is "skipped" if every use of it is.
+class BackwardScope {
+ public:
+  BackwardScope(Graph& graph, const BuildOptions& options) : graph_(graph), options_(options) {
+    needs_.resize(graph.values.size(), false);
+    for (const InputInfo& input : graph.inputs)
+      if (options.wanted_inputs.contains(input.name)) needs_[input.value] = true;
+    for (const std::string& blob : options.seeded_blobs) {
+      const int value = graph.find_blob(blob);
+      if (value != kNone) under_loss_.insert(value);
+    }
+  }
+
+  // A layer needs backward if a parameter of it learns, or something below it does.
+  void forward_sweep() {
+    for (LayerInfo& layer : graph_.layers) {
+      std::string learner;
+      for (size_t i = 0; i < layer.params.size(); ++i) {
+        const ParamInfo& param = graph_.params[static_cast<size_t>(layer.params[i])];
+        const bool learns = !param.state && param.lr_mult != 0;
+        layer.param_backward.push_back(learns);
+        if (learns && learner.empty()) learner = layer.decls[i].name;
+      }
+      std::string below;
+      for (size_t i = 0; i < layer.bottoms.size(); ++i) {
+        const bool flag = needs_[layer.bottom_values[i]];
+        if (flag && below.empty()) below = layer.bottoms[i];
+        const int forced = static_cast<int>(i);
+        layer.bottom_backward.push_back(
+            forced < layer.param.propagate_down_size() ? layer.param.propagate_down(forced) : flag);
+      }
+      layer.backward = !learner.empty() || !below.empty();
+      layer.backward_reason = !learner.empty() ? fmt::format("{} learns", learner)
+                              : !below.empty()
+                                  ? fmt::format("'{}' depends on parameters that learn", below)
+                                  : "nothing in it or below it learns";
+      if (layer.backward)
+        for (const int value : layer.top_values) needs_[value] = true;
+    }
+  }
+
+  // ... and if what it produces reaches a loss by a path that nobody cut.
+  void reverse_sweep() {
+    std::map<int, int> uses, skipped;
+    for (const LayerInfo& layer : graph_.layers)
+      for (const int value : layer.bottom_values) ++uses[value];
+    for (auto it = graph_.layers.rbegin(); it != graph_.layers.rend(); ++it) {
+      LayerInfo& layer = *it;
+      bool contributes = false, all_skipped = true;
+      for (size_t i = 0; i < layer.top_values.size(); ++i) {
+        const int value = layer.top_values[i];
+        const bool loss = layer.loss_weights[i] != 0;
+        contributes |= loss || under_loss_.contains(value);
+        all_skipped &= !loss && uses[value] > 0 && skipped[value] == uses[value];
+      }
+      if (layer.backward && all_skipped)
+        stop(layer, layer.top_values.empty() ? "it has no top"
+                                             : "propagate_down cuts off everything above it");
+      if (!contributes) stop(layer, "nothing above it leads to a loss");
+      for (size_t i = 0; i < layer.bottom_values.size(); ++i) {
+        if (contributes) under_loss_.insert(layer.bottom_values[i]);
+        if (!layer.bottom_backward[i]) ++skipped[layer.bottom_values[i]];
+      }
+    }
+  }
+
+  // force_backward: everything that may have a gradient gets one.
+  void force() {
+    for (LayerInfo& layer : graph_.layers) {
+      const auto& excluded = signature(layer).no_gradient;
+      layer.backward = true;
+      layer.backward_reason = "force_backward";
+      for (size_t i = 0; i < layer.bottom_backward.size(); ++i)
+        if (std::find(excluded.begin(), excluded.end(), static_cast<int>(i)) == excluded.end())
+          layer.bottom_backward[i] = true;
+      for (size_t i = 0; i < layer.params.size(); ++i)
+        layer.param_backward[i] = !layer.decls[i].state;
+    }
+  }
+
+  void refuse_impossible(Diagnostics& diagnostics) const {
+    for (const LayerInfo& layer : graph_.layers) {
+      if (!layer.backward) continue;
+      const layers::Signature rules = signature(layer);
+      for (size_t i = 0; i < layer.bottoms.size(); ++i) {
+        if (!layer.bottom_backward[i]) continue;
+        const bool never = std::find(rules.no_gradient.begin(), rules.no_gradient.end(),
+                                     static_cast<int>(i)) != rules.no_gradient.end();
+        if (!never && rules.differentiable) continue;
+        diagnostics
+            .add(Error(ErrorCode::kConfig,
+                       fmt::format("layer '{}' of type {} has no gradient with respect to its "
+                                   "bottom '{}', but parameters below it learn",
+                                   layer.name, layer.type, layer.bottoms[i])))
+            .at(layer.places.at(fmt::format("bottom[{}]", i)))
+            .advise(
+                "write propagate_down: false for this bottom (one value per bottom), or set "
+                "lr_mult: 0 below it");
+      }
+    }
+  }
+
+ private:
+  void stop(LayerInfo& layer, const char* reason) const {
+    if (layer.backward) layer.backward_reason = reason;
+    layer.backward = false;
+    std::fill(layer.bottom_backward.begin(), layer.bottom_backward.end(), false);
+  }
+
+  static layers::Signature signature(const LayerInfo& layer) {
+    const auto* entry = Registry<layers::LayerTag>::instance().find(layer.type);
+    return entry ? (*entry)()->signature(layer.param) : layers::Signature{};
+  }
+
+  Graph& graph_;
+  const BuildOptions& options_;
+  std::vector<bool> needs_;
+  std::set<int> under_loss_;
+};
+
+}  // namespace
+
+void plan_backward(Graph& graph, const BuildOptions& options, bool force_backward,
+                   Diagnostics& diagnostics) {
+  BackwardScope scope(graph, options);
+  scope.forward_sweep();
+  scope.reverse_sweep();
+  if (force_backward) scope.force();
+  if (options.backward) scope.refuse_impossible(diagnostics);
+  for (LayerInfo& layer : graph.layers)
+    if (!layer.backward) std::fill(layer.param_backward.begin(), layer.param_backward.end(), false);
+}
+
+}  // namespace crema::graph

@@ -1,0 +1,425 @@
+// The passes resolve and infer: names -> SSA values, layers -> shapes, blobs and ops.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "graph/passes.hpp"
+#include "layers/filler.hpp"
+#include "ops/shape_ops.hpp"
+
+namespace crema::graph {
+
+namespace {
+
+constexpr const char* kAutomatic = "(automatic)";
+
+// What is known of a blob name while the layers are walked.
+struct Blob {
+  int value = kNone;  // kNone: its layer is in error, say nothing more about it
+  bool consumed = false;
+  int layer = kNone;  // last producer
+  int order = 0;      // position in Graph::blobs
+};
+
+class InferContext final : public layers::Inference {
+ public:
+  InferContext(const Graph& graph, LayerInfo& layer) : graph_(graph), layer_(layer) {
+    shapes.resize(layer.tops.size());
+  }
+  const caffe::LayerParameter& param() const override { return layer_.param; }
+  caffe::Phase phase() const override { return layer_.param.phase(); }
+  int bottoms() const override { return static_cast<int>(layer_.bottoms.size()); }
+  const Shape& bottom(int i) const override {
+    return graph_.values[layer_.bottom_values[static_cast<size_t>(i)]].shape;
+  }
+  int tops() const override { return static_cast<int>(layer_.tops.size()); }
+  void set_top(int i, Shape shape) override { shapes[static_cast<size_t>(i)] = std::move(shape); }
+  void add_param(layers::ParamDecl decl) override {
+    const std::string wrong = layers::check_filler(decl.filler, decl.shape);
+    if (!wrong.empty()) fail("", fmt::format("filler of blob '{}': {}", decl.name, wrong), {});
+    layer_.decls.push_back(std::move(decl));
+  }
+  [[noreturn]] void fail(std::string_view field, std::string message,
+                         std::string hint) const override {
+    throw Error(ErrorCode::kConfig,
+                fmt::format("layer '{}' ({}): {}", layer_.name, layer_.type, message))
+        .at(layer_.places.at(field))
+        .advise(std::move(hint));
+  }
+
+  std::vector<Shape> shapes;
+
+ private:
+  const Graph& graph_;
+  LayerInfo& layer_;
+};
+
+class LowerContext final : public layers::Lowering {
+ public:
+  LowerContext(Graph& graph, int layer, std::vector<Shape> top_shapes)
+      : graph_(graph), layer_(layer), top_shapes_(std::move(top_shapes)) {
+    bottoms_ = info().bottom_values;
+    separate_unequal_uses();
+    values.resize(info().tops.size(), kNone);
+  }
+  const caffe::LayerParameter& param() const override { return info().param; }
+  caffe::Phase phase() const override { return info().param.phase(); }
+  int bottoms() const override { return static_cast<int>(bottoms_.size()); }
+  int tops() const override { return static_cast<int>(values.size()); }
+  layers::Value bottom(int i) const override { return {bottoms_[static_cast<size_t>(i)]}; }
+  layers::Value blob(int i) const override {
+    return {graph_.params[static_cast<size_t>(info().params[static_cast<size_t>(i)])].value};
+  }
+  const Shape& shape(layers::Value value) const override { return graph_.values[value.id].shape; }
+
+  layers::Value input(int top) override {
+    ValueInfo value;
+    value.name = info().tops[static_cast<size_t>(top)];
+    value.shape = top_shapes_[static_cast<size_t>(top)];
+    value.kind = ValueKind::kInput;
+    const int id = add_value(graph_, std::move(value));
+    graph_.inputs.push_back({info().tops[static_cast<size_t>(top)], layer_, top, id});
+    return {id};
+  }
+
+  std::vector<layers::Value> emit(ops::OpPtr op, const std::vector<layers::Value>& src) override {
+    Node node;
+    node.op = std::move(op);
+    node.layer = layer_;
+    for (const layers::Value v : src) node.src.push_back(v.id);
+    std::vector<layers::Value> out;
+    for (const int id : add_node(graph_, std::move(node), info().name)) out.push_back({id});
+    return out;
+  }
+
+  void set_top(int i, layers::Value value) override { values[static_cast<size_t>(i)] = value.id; }
+
+  std::vector<int> values;
+
+ private:
+  const LayerInfo& info() const { return graph_.layers[static_cast<size_t>(layer_)]; }
+
+  // propagate_down may cut one use of a blob and not another use of it by the same layer.
+  void separate_unequal_uses() {
+    for (int i = 0; i < info().param.propagate_down_size(); ++i)
+      for (int j = 0; j < i; ++j)
+        if (bottoms_[i] == bottoms_[j] &&
+            info().param.propagate_down(i) != info().param.propagate_down(j)) {
+          ops::Reshape same;
+          same.shape = graph_.values[bottoms_[i]].shape;
+          bottoms_[i] = emit1(std::move(same), {{bottoms_[i]}}).id;
+          graph_.layers[static_cast<size_t>(layer_)].bottom_values[i] = bottoms_[i];
+        }
+  }
+
+  Graph& graph_;
+  int layer_;
+  std::vector<Shape> top_shapes_;
+  std::vector<int> bottoms_;
+};
+
+class Builder {
+ public:
+  Builder(const config::NetConfig& net, const BuildOptions& options)
+      : net_(net), options_(options), params_(graph_) {
+    graph_.name = net.header.name();
+    graph_.file = net.file;
+    graph_.state = net.header.state();
+  }
+
+  Graph run() {
+    for (const config::LayerConfig& layer : net_.layers)
+      diagnostics_.guard([&] { add_layer(layer); });
+    diagnostics_.throw_if_any();
+    finish_outputs();
+    plan_backward(graph_, options_, net_.header.force_backward(), diagnostics_);
+    diagnostics_.throw_if_any();
+    if (options_.backward)
+      differentiate(graph_, options_);
+    else
+      graph_.forward_nodes = static_cast<int>(graph_.nodes.size());
+    for (ValueInfo& value : graph_.values)
+      CREMA_CHECK(value.shape.count() >= 0, "negative element count");
+    return std::move(graph_);
+  }
+
+ private:
+  void add_layer(const config::LayerConfig& config) {
+    LayerInfo info;
+    info.param = config.param;
+    info.places = config.places;
+    info.name = config.param.name();
+    info.type = config.param.type();
+    info.bottoms.assign(config.param.bottom().begin(), config.param.bottom().end());
+    info.tops.assign(config.param.top().begin(), config.param.top().end());
+    bool ok = diagnostics_.guard([&] { resolve_bottoms(info); });
+    std::optional<std::vector<Shape>> fed;
+    std::unique_ptr<layers::Layer> layer;
+    ok &= diagnostics_.guard([&] {
+      if (options_.source_shapes) fed = options_.source_shapes(config);
+      if (!fed) layer = find_type(info);
+    });
+    layers::Signature signature;
+    if (layer) {
+      signature = layer->signature(info.param);
+      ok &= diagnostics_.guard([&] { check_counts(info, signature); });
+    }
+    // Whatever is wrong with it, its tops exist: the layers above are checked all the same.
+    const int index = static_cast<int>(graph_.layers.size());
+    std::vector<int> values(info.tops.size(), kNone);
+    graph_.layers.push_back(std::move(info));
+    if (ok) ok = diagnostics_.guard([&] { values = realise(index, layer.get(), fed); });
+    LayerInfo& stored = graph_.layers.back();
+    stored.top_values = values;
+    diagnostics_.guard([&] { set_loss_weights(stored, signature); });
+    diagnostics_.guard([&] { publish_tops(stored, index); });
+    if (!ok) poisoned_ = true;
+    if (poisoned_) return;
+    add_losses(stored, signature);
+  }
+
+  void resolve_bottoms(LayerInfo& info) {
+    for (size_t i = 0; i < info.bottoms.size(); ++i) {
+      const auto it = blobs_.find(info.bottoms[i]);
+      if (it == blobs_.end()) {
+        std::vector<std::string> known;
+        for (const auto& [name, blob] : blobs_) known.push_back(name);
+        throw Error(ErrorCode::kConfig,
+                    fmt::format("layer '{}': no layer above produces its bottom "
+                                "blob '{}'",
+                                info.name, info.bottoms[i]))
+            .at(info.places.at(fmt::format("bottom[{}]", i)))
+            .advise(known.empty()
+                        ? "no blob is produced above this layer: layers are listed in the "
+                          "order in which they run"
+                        : suggestion(info.bottoms[i], known));
+      }
+      it->second.consumed = true;
+      info.bottom_values.push_back(it->second.value);
+    }
+  }
+
+  std::unique_ptr<layers::Layer> find_type(const LayerInfo& info) const {
+    const auto& registry = Registry<layers::LayerTag>::instance();
+    if (const auto* factory = registry.find(info.type)) return (*factory)();
+    std::vector<std::string> known = registry.names();
+    known.insert(known.end(), options_.source_types.begin(), options_.source_types.end());
+    throw Error(ErrorCode::kConfig,
+                info.type.empty()
+                    ? fmt::format("layer '{}' has no type", info.name)
+                    : fmt::format("layer '{}': unknown layer type '{}'", info.name, info.type))
+        .at(info.places.at("type"))
+        .advise(suggestion(info.type, known, 100));
+  }
+
+  void check_counts(LayerInfo& info, const layers::Signature& s) const {
+    const int bottoms = static_cast<int>(info.bottoms.size());
+    const auto count = [&](int n, int low, int high, const char* what, const char* field) {
+      if (n >= low && (high == layers::Signature::kAny || n <= high)) return;
+      const std::string wanted = low == high ? fmt::format("{}", low)
+                                 : high == layers::Signature::kAny
+                                     ? fmt::format("at least {}", low)
+                                     : fmt::format("{} to {}", low, high);
+      throw Error(ErrorCode::kConfig,
+                  fmt::format("layer '{}': {} takes {} {} blob{}, {} given", info.name, info.type,
+                              wanted, what, wanted == "1" ? "" : "s", n))
+          .at(info.places.at(n > high && high >= 0 ? fmt::format("{}[{}]", field, high) : ""));
+    };
+    count(bottoms, s.min_bottoms, s.max_bottoms, "bottom", "bottom");
+    // A loss may leave its tops out: they are made up, and cannot be referred to.
+    const int wanted = s.same_tops_as_bottoms ? bottoms : s.min_tops;
+    if (s.loss)
+      while (static_cast<int>(info.tops.size()) < wanted) info.tops.push_back(kAutomatic);
+    count(static_cast<int>(info.tops.size()), wanted, s.same_tops_as_bottoms ? bottoms : s.max_tops,
+          "top", "top");
+    for (size_t i = 0; i < std::min(info.tops.size(), info.bottoms.size()); ++i)
+      if (info.tops[i] == info.bottoms[i] && !s.in_place)
+        throw Error(ErrorCode::kConfig,
+                    fmt::format("layer '{}': {} cannot work in place", info.name, info.type))
+            .at(info.places.at(fmt::format("top[{}]", i)))
+            .advise("give the top another name than the bottom");
+    const int cuts = info.param.propagate_down_size();
+    if (cuts != 0 && cuts != bottoms)
+      throw Error(ErrorCode::kConfig,
+                  fmt::format("layer '{}': propagate_down is given {} times for {} bottoms",
+                              info.name, cuts, bottoms))
+          .at(info.places.at("propagate_down"))
+          .advise("write it once per bottom, or not at all");
+  }
+
+  // Shapes, blobs, ops. Returns the tops' values.
+  std::vector<int> realise(int index, const layers::Layer* layer,
+                           const std::optional<std::vector<Shape>>& fed) {
+    LayerInfo& info = graph_.layers[static_cast<size_t>(index)];
+    for (const int value : info.bottom_values)
+      if (value == kNone) {  // the mistake is below, and was reported there
+        poisoned_ = true;
+        return std::vector<int>(info.tops.size(), kNone);
+      }
+    if (!layer) return feed(index, *fed);
+    InferContext infer(graph_, info);
+    for (size_t i = 0; i < info.tops.size(); ++i)
+      if (info.type == "Input")
+        if (const auto it = options_.input_shapes.find(info.tops[i]);
+            it != options_.input_shapes.end())
+          override_input_shape(info, i, it->second);
+    layer->infer(infer);
+    for (const Shape& shape : infer.shapes) check_size(info, shape);
+    params_.add_layer(index, diagnostics_);
+    take_embedded_blobs(info);
+    LowerContext lower(graph_, index, infer.shapes);
+    layer->lower(lower);
+    for (size_t i = 0; i < lower.values.size(); ++i) {
+      CREMA_CHECK(lower.values[i] != kNone, info.type + " did not set all of its tops");
+      CREMA_CHECK(graph_.values[lower.values[i]].shape == infer.shapes[i],
+                  info.type + ": infer and lower disagree on a top's shape");
+    }
+    return lower.values;
+  }
+
+  std::vector<int> feed(int index, const std::vector<Shape>& shapes) {
+    const LayerInfo& info = graph_.layers[static_cast<size_t>(index)];
+    CREMA_CHECK(shapes.size() == info.tops.size(), "a source must give a shape for each top");
+    LowerContext lower(graph_, index, shapes);
+    for (int i = 0; i < lower.tops(); ++i) lower.set_top(i, lower.input(i));
+    return lower.values;
+  }
+
+  static void override_input_shape(LayerInfo& info, size_t top, const Shape& shape) {
+    caffe::InputParameter& input = *info.param.mutable_input_param();
+    if (input.shape_size() == 1)  // one shape for all tops
+      while (input.shape_size() < static_cast<int>(info.tops.size()))
+        input.add_shape()->CopyFrom(input.shape(0));
+    while (input.shape_size() < static_cast<int>(info.tops.size())) input.add_shape();
+    caffe::BlobShape& blob = *input.mutable_shape(static_cast<int>(top));
+    blob.clear_dim();
+    for (const int64_t d : shape.dims()) blob.add_dim(d);
+  }
+
+  void check_size(const LayerInfo& info, const Shape& shape) const {
+    double count = 1;
+    for (const int64_t d : shape.dims()) count *= static_cast<double>(d);
+    if (count <= 2147483647.0 && shape.rank() <= 32) return;
+    throw Error(ErrorCode::kConfig,
+                fmt::format("layer '{}': a blob of shape {} is too large: at most 2147483647 "
+                            "elements and 32 axes",
+                            info.name, shape.text()))
+        .at(info.places.at());
+  }
+
+  void take_embedded_blobs(LayerInfo& info) {
+    for (int i = 0; i < info.param.blobs_size(); ++i) {
+      const caffe::BlobProto& blob = info.param.blobs(i);
+      const bool fits = i < static_cast<int>(info.params.size());
+      const int64_t count =
+          fits ? graph_.params[static_cast<size_t>(info.params[i])].shape.count() : 0;
+      const int64_t given = std::max(blob.data_size(), blob.double_data_size());
+      if (!fits || given != count)
+        throw Error(ErrorCode::kConfig,
+                    fits ? fmt::format("layer '{}': blobs[{}] holds {} numbers, the layer needs {}",
+                                       info.name, i, given, count)
+                         : fmt::format("layer '{}': more blobs than the layer has ({})", info.name,
+                                       info.params.size()))
+            .at(info.places.at(fmt::format("blobs[{}]", i)));
+      std::vector<float>& initial = graph_.params[static_cast<size_t>(info.params[i])].initial;
+      if (blob.double_data_size() > 0)
+        initial.assign(blob.double_data().begin(), blob.double_data().end());
+      else
+        initial.assign(blob.data().begin(), blob.data().end());
+    }
+    info.param.clear_blobs();
+  }
+
+  void set_loss_weights(LayerInfo& info, const layers::Signature& signature) {
+    const int given = info.param.loss_weight_size(), tops = static_cast<int>(info.tops.size());
+    info.loss_weights.assign(info.tops.size(), 0.0f);
+    if (given != 0 && given != tops)
+      throw Error(ErrorCode::kConfig,
+                  fmt::format("layer '{}': loss_weight is given {} times for {} "
+                              "tops",
+                              info.name, given, tops))
+          .at(info.places.at("loss_weight"))
+          .advise("write it once per top, or not at all");
+    if (given == 0 && signature.loss && tops > 0) {
+      info.loss_weights[0] = 1;
+      info.param.add_loss_weight(1);
+      defaulted_.insert(static_cast<int>(&info - graph_.layers.data()));
+    }
+    for (int i = 0; i < given; ++i) info.loss_weights[i] = info.param.loss_weight(i);
+  }
+
+  void publish_tops(const LayerInfo& info, int index) {
+    for (size_t i = 0; i < info.tops.size(); ++i) {
+      const std::string& name = info.tops[i];
+      if (name == kAutomatic) continue;
+      const bool in_place = i < info.bottoms.size() && info.bottoms[i] == name;
+      const auto it = blobs_.find(name);
+      if (it != blobs_.end() && !in_place) {
+        const LayerInfo& first = graph_.layers[static_cast<size_t>(it->second.layer)];
+        throw Error(ErrorCode::kConfig, fmt::format("two layers produce the blob '{}'", name))
+            .at(info.places.at(fmt::format("top[{}]", i)))
+            .note(fmt::format("layer '{}' produces it first", first.name), first.places.at("top"))
+            .advise(
+                "give one of them another name; only a layer that has it as its bottom at the "
+                "same position may write it again (in place)");
+      }
+      if (it == blobs_.end()) {
+        blobs_[name] = {info.top_values[i], false, index, static_cast<int>(graph_.blobs.size())};
+        graph_.blobs.emplace_back(name, info.top_values[i]);
+      } else {
+        it->second.value = info.top_values[i];
+        it->second.consumed = false;
+        it->second.layer = index;
+        graph_.blobs[static_cast<size_t>(it->second.order)].second = info.top_values[i];
+      }
+    }
+  }
+
+  void add_losses(const LayerInfo& info, const layers::Signature& signature) {
+    const int index = static_cast<int>(&info - graph_.layers.data());
+    for (size_t i = 0; i < info.tops.size(); ++i) {
+      if (info.loss_weights[i] == 0) continue;
+      graph_.losses.push_back({info.top_values[i], info.loss_weights[i]});
+      if (signature.loss && i == 0 && !defaulted_.contains(index))
+        weighted_losses_.push_back(index);
+    }
+  }
+
+  void finish_outputs() {
+    for (const auto& [name, blob] : blobs_) {
+      const LayerInfo& producer = graph_.layers[static_cast<size_t>(blob.layer)];
+      float weight = 0;
+      for (size_t i = 0; i < producer.tops.size(); ++i)
+        if (producer.tops[i] == name) weight = producer.loss_weights[i];
+      const bool weighted = weight != 0 && !defaulted_.contains(blob.layer);
+      if (!blob.consumed || weighted) graph_.outputs.push_back({name, blob.value, weight});
+      // BVLC moves the weight of a loss that somebody else reads to a Split layer, gives the loss
+      // layer its default weight again, and so counts it once more in the reported loss.
+      if (blob.consumed && weighted &&
+          std::find(weighted_losses_.begin(), weighted_losses_.end(), blob.layer) !=
+              weighted_losses_.end() &&
+          producer.top_values[0] == blob.value)
+        graph_.losses.push_back({blob.value, 1.0f});
+    }
+  }
+
+  const config::NetConfig& net_;
+  const BuildOptions& options_;
+  Graph graph_;
+  ParamTable params_;
+  Diagnostics diagnostics_;
+  std::map<std::string, Blob> blobs_;
+  std::set<int> defaulted_;  // layers whose loss_weight is the default
+  std::vector<int> weighted_losses_;
+  bool poisoned_ = false;
+};
+
+}  // namespace
+
+Graph build(const config::NetConfig& net, const BuildOptions& options) {
+  const config::NetConfig filtered = config::filter(net);
+  return Builder(filtered, options).run();
+}
+
+}  // namespace crema::graph

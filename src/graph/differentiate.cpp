@@ -1,0 +1,191 @@
+// The `differentiate` pass: gradient nodes, from the losses down to what learns.
+#include <algorithm>
+
+#include "graph/passes.hpp"
+#include "ops/pointwise.hpp"
+#include "ops/shape_ops.hpp"
+
+namespace crema::graph {
+
+namespace {
+
+class Differentiation {
+ public:
+  Differentiation(Graph& graph, const BuildOptions& options) : graph_(graph), options_(options) {}
+
+  void run() {
+    graph_.forward_nodes = static_cast<int>(graph_.nodes.size());
+    seed();
+    for (int i = static_cast<int>(graph_.layers.size()) - 1; i >= 0; --i)
+      if (graph_.layers[static_cast<size_t>(i)].backward) layer(i);
+    for (ParamInfo& param : graph_.params)
+      if (const int gradient = total(param.value); gradient != kNone)
+        param.gradient = written_by_a_kernel(gradient);
+    for (const InputInfo& input : graph_.inputs) {
+      const int gradient = total(input.value);
+      if (gradient != kNone) graph_.input_gradients[input.name] = gradient;
+    }
+  }
+
+ private:
+  void seed() {
+    std::map<int, float> weights;
+    for (const LayerInfo& layer : graph_.layers)
+      for (size_t i = 0; i < layer.top_values.size(); ++i)
+        if (layer.loss_weights[i] != 0) weights[layer.top_values[i]] = layer.loss_weights[i];
+    for (const auto& [value, weight] : weights) contribute(value, constant_like(value, weight));
+    for (const std::string& blob : options_.seeded_blobs) {
+      const int value = graph_.find_blob(blob);
+      CREMA_CHECK(value != kNone, "a seeded blob does not exist: " + blob);
+      ValueInfo gradient;
+      gradient.name = "d(" + blob + ")";
+      gradient.shape = graph_.values[value].shape;
+      gradient.kind = ValueKind::kInput;
+      const int id = add_value(graph_, std::move(gradient));
+      graph_.inputs.push_back({"d(" + blob + ")", kNone, 0, id});
+      contribute(value, id);
+    }
+  }
+
+  int constant_like(int value, float number) {
+    ValueInfo info;
+    info.name = "d(" + graph_.values[value].name + ")";
+    info.shape = graph_.values[value].shape;
+    info.kind = ValueKind::kConstant;
+    info.constant = number;
+    return add_value(graph_, std::move(info));
+  }
+
+  void contribute(int value, int gradient) { contributions_[value].push_back(gradient); }
+
+  // The gradient of a value: the sum of what its uses contribute; kNone if nothing does.
+  int total(int value) {
+    const auto it = contributions_.find(value);
+    if (it == contributions_.end()) return kNone;
+    if (it->second.size() == 1) return it->second[0];
+    ops::Eltwise sum;
+    sum.sources = static_cast<int>(it->second.size());
+    sum.coefficients.assign(it->second.size(), 1.0f);
+    Node node;
+    node.op = std::make_shared<const ops::Eltwise>(std::move(sum));
+    node.src = it->second;
+    node.layer = layer_;
+    const int id = add_node(graph_, std::move(node), "d(" + graph_.values[value].name + ")")[0];
+    it->second = {id};
+    return id;
+  }
+
+  // A parameter's gradient lives in its own memory, so a kernel must write it: constants and views
+  // are copied.
+  int written_by_a_kernel(int gradient) {
+    const ValueInfo& info = graph_.values[gradient];
+    if (info.kind == ValueKind::kResult && !graph_.nodes[info.producer].op->view() &&
+        claimed_.insert(gradient).second)
+      return gradient;
+    ops::Eltwise copy;
+    copy.sources = 1;
+    copy.coefficients = {1.0f};
+    Node node;
+    node.op = std::make_shared<const ops::Eltwise>(std::move(copy));
+    node.src = {gradient};
+    return add_node(graph_, std::move(node), info.name)[0];
+  }
+
+  // Values of this layer through which a wanted gradient flows.
+  std::set<int> active_values(const LayerInfo& info, int layer_index) const {
+    std::set<int> active;
+    for (size_t i = 0; i < info.bottom_values.size(); ++i)
+      if (info.bottom_backward[i]) active.insert(info.bottom_values[i]);
+    for (size_t i = 0; i < info.params.size(); ++i)
+      if (info.param_backward[i])
+        active.insert(graph_.params[static_cast<size_t>(info.params[i])].value);
+    for (int n = 0; n < graph_.forward_nodes; ++n) {
+      const Node& node = graph_.nodes[n];
+      if (node.layer != layer_index) continue;
+      bool flows = false;
+      for (const ops::GradientPart& part : node.op->gradient())
+        for (const int w : part.wrt) flows |= active.contains(node.src[w]);
+      if (flows)
+        for (const int d : node.op->differentiable_dst()) active.insert(node.dst[d]);
+    }
+    return active;
+  }
+
+  void layer(int index) {
+    layer_ = index;
+    const std::set<int> active = active_values(graph_.layers[static_cast<size_t>(index)], index);
+    for (int n = graph_.forward_nodes - 1; n >= 0; --n)
+      if (graph_.nodes[n].layer == index) node(n, active);
+    layer_ = kNone;
+  }
+
+  void node(int index, const std::set<int>& active) {
+    const Node forward = graph_.nodes[index];
+    std::vector<int> diff_dst(forward.dst.size(), kNone);
+    bool any = false;
+    for (const int d : forward.op->differentiable_dst()) {
+      diff_dst[d] = total(forward.dst[d]);
+      any |= diff_dst[d] != kNone;
+    }
+    if (!any) return;
+    for (const int d : forward.op->differentiable_dst())
+      if (diff_dst[d] == kNone) diff_dst[d] = constant_like(forward.dst[d], 0);
+    const auto parts = forward.op->gradient();
+    for (size_t p = 0; p < parts.size(); ++p) {
+      const bool wanted = std::any_of(parts[p].wrt.begin(), parts[p].wrt.end(),
+                                      [&](int w) { return active.contains(forward.src[w]); });
+      if (wanted) emit_part(forward, index, static_cast<int>(p), parts[p], diff_dst, active);
+    }
+  }
+
+  void emit_part(const Node& forward, int index, int part_index, const ops::GradientPart& part,
+                 const std::vector<int>& diff_dst, const std::set<int>& active) {
+    if (forward.op->view()) {
+      ops::Reshape back;
+      back.shape = graph_.values[forward.src[0]].shape;
+      Node node;
+      node.op = std::make_shared<const ops::Reshape>(std::move(back));
+      node.src = {diff_dst[0]};
+      node.layer = layer_;
+      contribute(forward.src[0],
+                 add_node(graph_, std::move(node), gradient_name(forward.src[0]))[0]);
+      return;
+    }
+    Node node;
+    node.op = forward.op;
+    node.part = part_index;
+    node.layer = layer_;
+    node.forward = index;
+    node.src = forward.src;
+    node.dst = forward.dst;
+    node.diff_dst = diff_dst;
+    node.diff_src.assign(forward.src.size(), kNone);
+    const int producer = static_cast<int>(graph_.nodes.size());
+    for (const int w : part.wrt) {
+      if (!active.contains(forward.src[w])) continue;
+      ValueInfo gradient;
+      gradient.name = gradient_name(forward.src[w]);
+      gradient.shape = graph_.values[forward.src[w]].shape;
+      gradient.producer = producer;
+      node.diff_src[w] = add_value(graph_, std::move(gradient));
+      contribute(forward.src[w], node.diff_src[w]);
+    }
+    graph_.nodes.push_back(std::move(node));
+  }
+
+  std::string gradient_name(int value) const { return "d(" + graph_.values[value].name + ")"; }
+
+  Graph& graph_;
+  const BuildOptions& options_;
+  std::map<int, std::vector<int>> contributions_;
+  std::set<int> claimed_;
+  int layer_ = kNone;
+};
+
+}  // namespace
+
+void differentiate(Graph& graph, const BuildOptions& options) {
+  Differentiation(graph, options).run();
+}
+
+}  // namespace crema::graph

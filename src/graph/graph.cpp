@@ -1,0 +1,44 @@
+#include "graph/graph.hpp"
+
+#include "graph/passes.hpp"
+
+namespace crema::graph {
+
+int Graph::find_blob(const std::string& blob) const {
+  for (const auto& [name, value] : blobs)
+    if (name == blob) return value;
+  return kNone;
+}
+
+int Graph::find_layer(const std::string& layer) const {
+  for (size_t i = 0; i < layers.size(); ++i)
+    if (layers[i].name == layer) return static_cast<int>(i);
+  return kNone;
+}
+
+const ParamInfo* Graph::param_of(int layer, int blob) const {
+  return &params[static_cast<size_t>(layers[static_cast<size_t>(layer)].params[blob])];
+}
+
+int add_value(Graph& graph, ValueInfo value) {
+  graph.values.push_back(std::move(value));
+  return static_cast<int>(graph.values.size()) - 1;
+}
+
+std::vector<int> add_node(Graph& graph, Node node, const std::string& name) {
+  std::vector<Shape> src;
+  for (const int id : node.src) src.push_back(graph.values[static_cast<size_t>(id)].shape);
+  const std::vector<Shape> shapes = node.op->infer(src);
+  const int index = static_cast<int>(graph.nodes.size());
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    ValueInfo value;
+    value.name = i == 0 ? name : name + "#" + std::to_string(i);
+    value.shape = shapes[i];
+    value.producer = index;
+    node.dst.push_back(add_value(graph, std::move(value)));
+  }
+  graph.nodes.push_back(std::move(node));
+  return graph.nodes.back().dst;
+}
+
+}  // namespace crema::graph

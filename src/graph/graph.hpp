@@ -1,0 +1,139 @@
+// A net as an SSA graph: values, nodes (forward, then backward), learnable parameters, and for each
+// layer what was decided about it and why. Immutable once built.
+//
+// Built by passes: filter (config) -> resolve, infer, share (build.cpp, params.cpp) ->
+// backward_scope (backward_scope.cpp) -> differentiate (differentiate.cpp).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "layers/layer.hpp"
+#include "ops/engine.hpp"
+
+namespace crema::graph {
+
+inline constexpr int kNone = -1;
+
+enum class ValueKind {
+  kInput,     // fed by the run: data, labels, or a gradient supplied from outside
+  kConstant,  // every element is `constant`
+  kParam,     // the value of params[param]
+  kResult,    // written by nodes[producer]
+};
+
+struct ValueInfo {
+  std::string name;  // blob name, "layer/blob" of a parameter, "d(name)" of a gradient
+  Shape shape;
+  ValueKind kind = ValueKind::kResult;
+  float constant = 0;
+  int param = kNone;
+  int producer = kNone;
+};
+
+// One op at work. Entries of value lists are value ids or kNone (absent).
+struct Node {
+  ops::OpPtr op;
+  int part = ops::kForward;  // or the gradient part
+  int layer = kNone;
+  int forward = kNone;        // of a gradient part: its forward node
+  std::vector<int> src, dst;  // the op's operands (of a gradient part too)
+  std::vector<int> diff_dst, diff_src;
+};
+
+// A learnable blob (or running statistics), counted once however many layers share it.
+struct ParamInfo {
+  std::string name;   // "conv1/weight"
+  int layer = kNone;  // the owner
+  int blob = 0;       // its index in the owner
+  Shape shape;
+  caffe::FillerParameter filler;
+  std::vector<float> initial;  // embedded in the definition; else empty
+  bool state = false;
+  double lr_mult = 1, decay_mult = 1;
+  Location lr_mult_place, decay_mult_place;  // what decided them
+  int value = kNone;
+  int gradient = kNone;  // value id; kNone if no gradient is computed
+};
+
+struct LayerInfo {
+  std::string name, type;
+  caffe::LayerParameter param;  // as defined, phase filled in
+  config::Places places;
+  std::vector<std::string> bottoms, tops;  // made-up tops of losses are named "(automatic)"
+  std::vector<int> bottom_values, top_values;
+  std::vector<layers::ParamDecl> decls;
+  std::vector<int> params;            // index into Graph::params (of the owner) per blob
+  std::vector<float> loss_weights;    // per top; 0 = not a loss
+  bool backward = false;              // gradients are computed in this layer
+  std::vector<bool> bottom_backward;  // ... with respect to this bottom
+  std::vector<bool> param_backward;   // ... with respect to this blob
+  std::string backward_reason;        // why, or why not: for `explain`
+};
+
+// A blob that the run feeds: top `top` of layer `layer`.
+struct InputInfo {
+  std::string name;
+  int layer = kNone, top = 0;
+  int value = kNone;
+};
+
+// A free end of the net, or one number to report. In byte order of the name.
+struct OutputInfo {
+  std::string name;
+  int value = kNone;
+  float loss_weight = 0;
+};
+
+// The net's loss is the sum of weight * (sum of the value's elements).
+struct LossTerm {
+  int value = kNone;
+  float weight = 0;
+};
+
+struct Graph {
+  std::string name, file;
+  caffe::NetState state;
+  std::vector<LayerInfo> layers;
+  std::vector<ValueInfo> values;
+  std::vector<Node> nodes;
+  int forward_nodes = 0;  // nodes [0, forward_nodes) are the forward pass
+  std::vector<ParamInfo> params;
+  std::vector<InputInfo> inputs;
+  std::vector<OutputInfo> outputs;
+  std::vector<LossTerm> losses;
+  std::vector<std::pair<std::string, int>>
+      blobs;                                   // final value of every blob, in order of creation
+  std::map<std::string, int> input_gradients;  // gradients of wanted inputs, by blob name
+  std::vector<std::string> notes;              // worth telling the user, not mistakes
+
+  int find_blob(const std::string& blob) const;    // value id or kNone
+  int find_layer(const std::string& layer) const;  // the first of that name, or kNone
+  const ParamInfo* param_of(int layer, int blob) const;
+};
+
+struct BuildOptions {
+  // Shapes of the tops of a layer that a data source feeds; nothing if the type is no data source.
+  std::function<std::optional<std::vector<Shape>>(const config::LayerConfig&)> source_shapes;
+  // Names of such layer types, for suggestions.
+  std::vector<std::string> source_types;
+  bool backward = true;  // false: forward only (test nets)
+  // Every learnable blob gets a gradient, whatever its lr_mult.
+  // For checks: the gradient of these blobs is fed by the run, as input "d(blob)" ...
+  std::vector<std::string> seeded_blobs;
+  // ... and the gradient with respect to these inputs is wanted.
+  std::set<std::string> wanted_inputs;
+  // Shapes of Input blobs other than the definition's.
+  std::map<std::string, Shape> input_shapes;
+};
+
+// Builds from a definition in its own state (filters it first). All mistakes are collected:
+// Error / ErrorList{kConfig} with places.
+Graph build(const config::NetConfig& net, const BuildOptions& options);
+
+}  // namespace crema::graph
