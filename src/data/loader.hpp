@@ -1,5 +1,10 @@
 // source -> order -> transform -> batch -> prefetch. Which records and which augmentation belong to
 // batch k is a pure function of (seed, k), whatever the number of threads.
+//
+// Batch k holds the sample positions [k·B, (k+1)·B). Position p stands for sample p mod n of epoch
+// p / n, of the source's own order or of that epoch's permutation (shuffle); so batches are always
+// full and run across the end of an epoch. The draws of a position (crop, mirror) depend on the
+// seed and the position only: two layers with equal sizes and one seed stay in step.
 #pragma once
 
 #include <memory>
@@ -14,8 +19,8 @@ namespace crema::data {
 
 struct LoaderOptions {
   uint64_t seed = 0;
-  int threads = 1;       // decode threads, >= 1
-  int prefetch = 0;      // batches decoded ahead; 0: the layer's data_param.prefetch (4)
+  int threads = 1;   // decode threads, >= 1; more than `prefetch` of them are of no use
+  int prefetch = 0;  // batches decoded ahead; 0: the layer's data_param.prefetch (4)
   int64_t first_batch = 0;
 };
 
@@ -29,8 +34,9 @@ class Loader {
   // Number of the batch that next() returns next.
   virtual int64_t position() const = 0;
   virtual void seek(int64_t batch) = 0;
-  // The next batch: one span of row-major floats per top, valid until the next call. Waits for the
-  // prefetch threads; rethrows their Error{kData}.
+  // The next batch: one span of row-major floats per top, valid until the next call of next().
+  // Waits for the prefetch threads, which the first call starts. Rethrows the Error{kData} of the
+  // batch concerned and stays at that batch; seek() goes past it.
   virtual const std::vector<std::span<const float>>& next() = 0;
 };
 
@@ -38,8 +44,8 @@ class Loader {
 bool is_source(const std::string& layer_type);
 std::vector<std::string> source_types();
 
-// Opens the source of a layer. Error{kData} if it is missing or damaged, {kConfig} if the layer's
-// parameters are wrong; both located at the layer.
+// Opens the source of a layer and reads its first sample. Error{kData} if it is missing or damaged,
+// {kConfig} if the layer's parameters are wrong; both located at the layer.
 std::unique_ptr<Loader> open_loader(const config::LayerConfig& layer, caffe::Phase phase,
                                     const LoaderOptions& options);
 

@@ -26,8 +26,11 @@ class Source {
   virtual ~Source() = default;
   // Number of samples in one epoch, > 0.
   virtual int64_t size() const = 0;
-  // Overwrites `out`. Called from several threads at once. Error{kData} on damaged records.
+  // Overwrites `out`, whose memory it may use again. Called from several threads at once.
+  // Error{kData} on damaged records.
   virtual void read(int64_t index, Sample& out) const = 0;
+  // How messages call a sample: "record 17 (key '00000017') of 'mnist_lmdb'".
+  virtual std::string describe(int64_t index) const = 0;
   // True if the transform_param of the layer applies to field 0 (images), false if it is an error.
   virtual bool transforms() const { return true; }
 };
@@ -37,6 +40,8 @@ struct SourceType {
   std::function<std::unique_ptr<Source>(const config::LayerConfig&, caffe::Phase)> open;
   std::function<int64_t(const caffe::LayerParameter&)> batch_size;
   std::function<bool(const caffe::LayerParameter&)> shuffle;
+  const char* param = "";  // the layer's message with these options, "data_param"
+  int max_tops = 2;        // data and label; the label may be left out
 };
 struct SourceTag {
   using Entry = SourceType;
