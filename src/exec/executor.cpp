@@ -1,0 +1,196 @@
+#include "exec/executor.hpp"
+
+#include <algorithm>
+
+#include "base/parallel.hpp"
+
+namespace crema::exec {
+
+using plan::Buffer;
+using plan::kNone;
+using plan::Step;
+using plan::Storage;
+
+Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore> params,
+                   plan::Engines engines)
+    : plan_(std::move(plan)),
+      params_(std::move(params)),
+      reorderer_(std::move(engines)),
+      arena_(plan_->arena_bytes),
+      scratch_(plan_->scratch_bytes) {
+  inputs_.resize(plan_->graph->inputs.size(), nullptr);
+  input_steps_.resize(inputs_.size());
+  owned_.resize(plan_->buffers.size());
+  fill_constants();
+  bound_.resize(plan_->steps.size());
+  for (int i = 0; i < static_cast<int>(plan_->steps.size()); ++i) {
+    bind(i);
+    for (const auto* list : {&plan_->steps[i].src, &plan_->steps[i].diff_dst})
+      for (const int id : *list) {
+        if (id == kNone) continue;
+        const Buffer& buffer = plan_->buffers[plan_->tensors[id].buffer];
+        if (buffer.storage == Storage::kInput) input_steps_[buffer.index].push_back(i);
+      }
+  }
+}
+
+void Executor::fill_constants() {
+  for (size_t b = 0; b < owned_.size(); ++b) {
+    const Buffer& buffer = plan_->buffers[b];
+    if (buffer.storage != Storage::kConstant) continue;
+    owned_[b] = std::make_unique<Arena>(buffer.bytes);
+    const float number = plan_->graph->values[buffer.index].constant;
+    if (plan_->dtype == DType::kF64)
+      std::fill_n(reinterpret_cast<double*>(owned_[b]->data()), buffer.bytes / 8, number);
+    else
+      std::fill_n(reinterpret_cast<float*>(owned_[b]->data()), buffer.bytes / 4, number);
+  }
+}
+
+void* Executor::buffer_address(int index) const {
+  const Buffer& buffer = plan_->buffers[index];
+  switch (buffer.storage) {
+    case Storage::kArena:
+      return arena_.data() + buffer.offset;
+    case Storage::kParamValue:
+      return (*params_)[buffer.index].value();
+    case Storage::kParamGradient:
+      return (*params_)[buffer.index].gradient();
+    case Storage::kConstant:
+      return owned_[index]->data();
+    case Storage::kInput:
+      return const_cast<void*>(inputs_[buffer.index]);
+  }
+  return nullptr;
+}
+
+void* Executor::address(int tensor) const {
+  return tensor == kNone ? nullptr : buffer_address(plan_->tensors[tensor].buffer);
+}
+
+void Executor::bind(int index) {
+  const Step& step = plan_->steps[index];
+  Bound& bound = bound_[index];
+  const auto pointers = [&](const std::vector<int>& ids, auto& out) {
+    out.resize(ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) out[i] = address(ids[i]);
+  };
+  pointers(step.src, bound.src);
+  pointers(step.dst, bound.dst);
+  pointers(step.diff_dst, bound.diff_dst);
+  pointers(step.diff_src, bound.diff_src);
+  bound.mutated.assign(step.src.size(), nullptr);
+  for (size_t i = 0; i < step.src.size(); ++i)
+    if (step.mutates[i]) bound.mutated[i] = address(step.src[i]);
+  if (step.workspace != kNone) bound.workspace = buffer_address(step.workspace);
+}
+
+void Executor::set_input(size_t i, std::span<const float> values) {
+  const graph::InputInfo& input = plan_->graph->inputs[i];
+  const Shape& shape = plan_->graph->values[input.value].shape;
+  CREMA_CHECK(static_cast<int64_t>(values.size()) == shape.count(),
+              "input '" + input.name + "' has the wrong number of elements");
+  const void* data = values.data();
+  if (plan_->dtype == DType::kF64) {
+    for (size_t b = 0; b < plan_->buffers.size(); ++b) {
+      const Buffer& buffer = plan_->buffers[b];
+      if (buffer.storage != Storage::kInput || buffer.index != static_cast<int>(i)) continue;
+      if (!owned_[b]) owned_[b] = std::make_unique<Arena>(buffer.bytes);
+      std::copy(values.begin(), values.end(), reinterpret_cast<double*>(owned_[b]->data()));
+      data = owned_[b]->data();
+    }
+  }
+  if (inputs_[i] == data) return;
+  inputs_[i] = data;
+  for (const int step : input_steps_[i]) bind(step);
+}
+
+void Executor::run(int begin, int end, const ops::StepInfo& info) {
+  for (int i = begin; i < end; ++i) {
+    const Bound& bound = bound_[i];
+    ops::KernelArgs args;
+    args.src = bound.src;
+    args.dst = bound.dst;
+    args.diff_dst = bound.diff_dst;
+    args.diff_src = bound.diff_src;
+    args.mutated = bound.mutated;
+    args.workspace = bound.workspace;
+    args.scratch = scratch_.data();
+    args.step = &info;
+    plan_->steps[i].kernel->run(args);
+    if (observer) observer(i);
+  }
+}
+
+double Executor::forward(const ops::StepInfo& step) {
+  run(0, plan_->forward_steps, step);
+  return loss();
+}
+
+void Executor::backward(const ops::StepInfo& step) {
+  run(plan_->forward_steps, static_cast<int>(plan_->steps.size()), step);
+  if (!plan_->separate_gradients) return;
+  for (size_t p = 0; p < plan_->param_gradients.size(); ++p) {
+    const int tensor = plan_->param_gradients[p];
+    if (tensor == kNone) continue;
+    const int64_t count = static_cast<int64_t>((*params_)[p].physical_count());
+    const auto add = [&](auto* to, const auto* from) {
+      parallel_for(count, 1 << 14, [=](int64_t first, int64_t last) {
+        for (int64_t i = first; i < last; ++i) to[i] += from[i];
+      });
+    };
+    if (plan_->dtype == DType::kF64)
+      add(static_cast<double*>((*params_)[p].gradient()),
+          static_cast<const double*>(address(tensor)));
+    else
+      add(static_cast<float*>((*params_)[p].gradient()),
+          static_cast<const float*>(address(tensor)));
+  }
+}
+
+void Executor::clear_gradients() {
+  for (size_t p = 0; p < params_->size(); ++p)
+    if ((*params_)[p].has_gradient())
+      std::fill_n(static_cast<std::byte*>((*params_)[p].gradient()), (*params_)[p].desc().bytes(),
+                  std::byte{0});
+}
+
+double Executor::element(int value, int64_t i) const {
+  const void* data = address(plan_->value_tensors[value]);
+  return plan_->dtype == DType::kF64 ? static_cast<const double*>(data)[i]
+                                     : static_cast<double>(static_cast<const float*>(data)[i]);
+}
+
+double Executor::loss() const {
+  double total = 0;
+  for (const graph::LossTerm& term : plan_->graph->losses) {
+    const plan::Tensor& tensor = plan_->tensors[plan_->value_tensors[term.value]];
+    if (tensor.desc.layout.plain()) {
+      double sum = 0;
+      for (int64_t i = 0; i < tensor.desc.shape.count(); ++i) sum += element(term.value, i);
+      total += term.weight * sum;
+    } else {
+      double sum = 0;
+      for (const float v : read(term.value)) sum += v;
+      total += term.weight * sum;
+    }
+  }
+  return total;
+}
+
+std::vector<float> Executor::read(int value) const {
+  const int id = plan_->value_tensors[value];
+  if (id == kNone || address(id) == nullptr) return {};
+  const plan::Tensor& tensor = plan_->tensors[id];
+  const int64_t count = tensor.desc.shape.count();
+  std::vector<float> out(static_cast<size_t>(count));
+  if (tensor.desc.layout.plain())
+    for (int64_t i = 0; i < count; ++i)
+      out[static_cast<size_t>(i)] = static_cast<float>(element(value, i));
+  else
+    reorderer_.run(tensor.desc, address(id), {tensor.desc.shape, tensor.desc.dtype, {}},
+                   out.data());
+  return out;
+}
+
+}  // namespace crema::exec

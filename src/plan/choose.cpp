@@ -1,0 +1,322 @@
+// The pass choose (with layout): a kernel for every node, reorders where layouts differ.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "ops/shape_ops.hpp"
+#include "plan/passes.hpp"
+
+namespace crema::plan {
+
+Chosen ask(const Engines& engines, const ops::KernelRequest& request) {
+  Chosen chosen;
+  for (ops::Engine* engine : engines) {
+    ops::Answer answer = engine->offer(request);
+    if (auto* refusal = std::get_if<ops::Refusal>(&answer)) {
+      chosen.refusals.push_back(std::string(engine->name()) + ": " + refusal->reason);
+      continue;
+    }
+    chosen.engine = engine;
+    chosen.offer = std::move(std::get<ops::Offer>(answer));
+    return chosen;
+  }
+  std::string reasons;
+  for (const std::string& r : chosen.refusals) reasons += "; " + r;
+  throw LogicError(fmt::format("no engine runs '{}'{}", request.op->kind(), reasons));
+}
+
+namespace {
+
+class Chooser {
+ public:
+  Chooser(Plan& plan, const Engines& engines, const PlanOptions& options)
+      : plan_(plan), graph_(*plan.graph), engines_(engines), options_(options) {
+    versions_.resize(graph_.values.size());
+    agreed_.resize(graph_.nodes.size());
+    plan_.param_layouts.resize(graph_.params.size());
+    plan_.param_gradients.assign(graph_.params.size(), kNone);
+    for (size_t p = 0; p < graph_.params.size(); ++p)
+      if (graph_.params[p].gradient != kNone)
+        gradient_of_[graph_.params[p].gradient] = static_cast<int>(p);
+  }
+
+  void run() {
+    plan_.forward_steps = 0;
+    for (int n = 0; n < static_cast<int>(graph_.nodes.size()); ++n) {
+      if (n == graph_.forward_nodes) plan_.forward_steps = static_cast<int>(plan_.steps.size());
+      node(n);
+    }
+    if (graph_.forward_nodes == static_cast<int>(graph_.nodes.size()))
+      plan_.forward_steps = static_cast<int>(plan_.steps.size());
+    for (size_t p = 0; p < graph_.params.size(); ++p)
+      plan_.param_layouts[p] = plan_.tensors[primary(graph_.params[p].value)].desc.layout;
+    for (size_t v = 0; v < graph_.values.size(); ++v)
+      plan_.value_tensors.push_back(versions_[v].empty() ? readable(static_cast<int>(v))
+                                                         : versions_[v].front());
+  }
+
+ private:
+  // Layouts that a forward kernel agreed to, which its gradient kernels may rely on.
+  struct Agreed {
+    ops::Engine* engine = nullptr;
+    std::vector<Layout> src, dst;
+    int workspace = kNone;
+  };
+
+  // Values nobody computes in this plan (an unused gradient) have no tensor.
+  int readable(int value) {
+    return graph_.values[value].kind == graph::ValueKind::kResult ? kNone : primary(value);
+  }
+
+  int add_tensor(int value, Layout layout, int buffer) {
+    TensorDesc desc{graph_.values[value].shape, options_.dtype, std::move(layout)};
+    plan_.tensors.push_back({value, std::move(desc), buffer});
+    const int id = static_cast<int>(plan_.tensors.size()) - 1;
+    versions_[value].push_back(id);
+    return id;
+  }
+
+  int add_buffer(Storage storage, int index, size_t bytes) {
+    Buffer buffer;
+    buffer.storage = storage;
+    buffer.index = index;
+    buffer.bytes = bytes;
+    plan_.buffers.push_back(buffer);
+    return static_cast<int>(plan_.buffers.size()) - 1;
+  }
+
+  int add_stored(int value, const Layout& layout, Storage storage, int index) {
+    const TensorDesc desc{graph_.values[value].shape, options_.dtype, layout};
+    return add_tensor(value, layout, add_buffer(storage, index, desc.bytes()));
+  }
+
+  // The layout a value has, if that is decided.
+  std::optional<Layout> known_layout(int value) {
+    if (!versions_[value].empty()) return plan_.tensors[versions_[value].front()].desc.layout;
+    const graph::ValueInfo& info = graph_.values[value];
+    if (info.kind != graph::ValueKind::kParam) return plan_.tensors[primary(value)].desc.layout;
+    const auto& fixed = options_.param_layouts;
+    return static_cast<size_t>(info.param) < fixed.size() ? fixed[info.param] : std::nullopt;
+  }
+
+  // The tensor in which a value that no node computes is stored; `wish` decides for new weights.
+  int primary(int value, const Layout& wish = {}) {
+    if (!versions_[value].empty()) return versions_[value].front();
+    const graph::ValueInfo& info = graph_.values[value];
+    switch (info.kind) {
+      case graph::ValueKind::kInput:
+        for (size_t i = 0; i < graph_.inputs.size(); ++i)
+          if (graph_.inputs[i].value == value)
+            return add_stored(value, {}, Storage::kInput, static_cast<int>(i));
+        break;
+      case graph::ValueKind::kConstant:
+        return add_stored(value, {}, Storage::kConstant, value);
+      case graph::ValueKind::kParam:
+        return add_stored(value, known_layout(value).value_or(wish), Storage::kParamValue,
+                          info.param);
+      case graph::ValueKind::kResult:
+        break;
+    }
+    throw LogicError("value '" + info.name + "' is read before it is computed");
+  }
+
+  // The value in this layout; a reorder step is inserted if it is not there yet.
+  int version(int value, const Layout& layout, int layer) {
+    const int first = primary(value, layout);
+    for (const int id : versions_[value])
+      if (plan_.tensors[id].desc.layout == layout) return id;
+    const int copy = add_stored(value, layout, Storage::kArena, kNone);
+    reorder(first, copy, layer);
+    return copy;
+  }
+
+  void reorder(int from, int to, int layer) {
+    static const ops::OpPtr op = std::make_shared<const ops::Reorder>();
+    ops::KernelRequest request;
+    request.op = op.get();
+    request.dtype = options_.dtype;
+    const auto operand = [&](int id) {
+      return ops::Operand{plan_.tensors[id].desc.shape, plan_.tensors[id].desc.layout, true};
+    };
+    request.src = {operand(from)};
+    request.dst = {operand(to)};
+    Chosen chosen = ask(engines_, request);
+    Step step;
+    step.layer = layer;
+    step.op = op;
+    step.src = {from};
+    step.dst = {to};
+    step.mutates = {false};
+    finish(std::move(step), std::move(chosen));
+  }
+
+  void finish(Step step, Chosen chosen) {
+    step.engine = chosen.engine->name();
+    step.implementation = std::move(chosen.offer.implementation);
+    step.refusals = std::move(chosen.refusals);
+    step.kernel = std::move(chosen.offer.kernel);
+    step.scratch_bytes = chosen.offer.scratch_bytes;
+    plan_.scratch_bytes = std::max(plan_.scratch_bytes, step.scratch_bytes);
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void node(int index) {
+    const graph::Node& n = graph_.nodes[index];
+    if (n.part != ops::kForward)
+      gradient(index, n);
+    else if (n.op->view())
+      view(n);
+    else
+      forward(index, n);
+  }
+
+  // dst is src's memory under another shape, which only makes sense in the plain layout.
+  void view(const graph::Node& n) {
+    const int src = version(n.src[0], Layout(), n.layer);
+    add_tensor(n.dst[0], {}, plan_.tensors[src].buffer);
+  }
+
+  void forward(int index, const graph::Node& n) {
+    ops::KernelRequest request;
+    request.op = n.op.get();
+    request.dtype = options_.dtype;
+    request.training = options_.training && n.layer != kNone && index < graph_.forward_nodes &&
+                       graph_.layers[n.layer].backward;
+    for (const int v : n.src)
+      request.src.push_back({graph_.values[v].shape, known_layout(v), true});
+    for (const int v : n.dst) request.dst.push_back({graph_.values[v].shape, std::nullopt, true});
+    Chosen chosen = ask(engines_, request);
+    ops::Offer& offer = chosen.offer;
+
+    Step step;
+    step.node = index;
+    step.layer = n.layer;
+    step.op = n.op;
+    step.mutates.assign(n.src.size(), false);
+    for (const int m : n.op->mutates()) step.mutates[m] = true;
+    std::vector<Shape> shapes;
+    for (size_t i = 0; i < n.src.size(); ++i) {
+      step.src.push_back(version(n.src[i], offer.src[i], n.layer));
+      shapes.push_back(graph_.values[n.src[i]].shape);
+      const Storage storage = plan_.buffers[plan_.tensors[step.src.back()].buffer].storage;
+      CREMA_CHECK(!step.mutates[i] || storage == Storage::kParamValue,
+                  "statistics are updated where they rest");
+    }
+    for (size_t i = 0; i < n.dst.size(); ++i) step.dst.push_back(result(n.dst[i], offer.dst[i]));
+    if (request.training && offer.workspace_bytes > 0)
+      step.workspace = add_buffer(Storage::kArena, kNone, offer.workspace_bytes);
+    step.flops = n.op->flops(shapes);
+    agreed_[index] = {chosen.engine, offer.src, offer.dst, step.workspace};
+    finish(std::move(step), std::move(chosen));
+    for (const int v : n.dst) store_gradient(v, n.layer);
+  }
+
+  void gradient(int index, const graph::Node& n) {
+    const Agreed& agreed = agreed_[n.forward];
+    const ops::GradientPart part = n.op->gradient()[n.part];
+    ops::KernelRequest request = gradient_request(n, agreed);
+    Chosen chosen = part.reads_workspace ? ask({agreed.engine}, request) : ask(engines_, request);
+    ops::Offer& offer = chosen.offer;
+
+    Step step;
+    step.node = index;
+    step.layer = n.layer;
+    step.op = n.op;
+    step.part = n.part;
+    step.mutates.assign(n.src.size(), false);
+    step.src.assign(n.src.size(), kNone);
+    step.dst.assign(n.dst.size(), kNone);
+    step.diff_dst.assign(n.diff_dst.size(), kNone);
+    step.diff_src.assign(n.diff_src.size(), kNone);
+    for (const int i : part.reads_src) step.src[i] = version(n.src[i], offer.src[i], n.layer);
+    for (const int i : part.reads_dst) step.dst[i] = version(n.dst[i], offer.dst[i], n.layer);
+    for (size_t i = 0; i < n.diff_dst.size(); ++i)
+      if (n.diff_dst[i] != kNone)
+        step.diff_dst[i] = version(n.diff_dst[i], offer.diff_dst[i], n.layer);
+    for (size_t i = 0; i < n.diff_src.size(); ++i)
+      if (n.diff_src[i] != kNone) step.diff_src[i] = result(n.diff_src[i], offer.diff_src[i]);
+    if (part.reads_workspace) step.workspace = agreed.workspace;
+    step.flops = gradient_flops(n);
+    finish(std::move(step), std::move(chosen));
+    for (const int v : n.diff_src)
+      if (v != kNone) store_gradient(v, n.layer);
+  }
+
+  ops::KernelRequest gradient_request(const graph::Node& n, const Agreed& agreed) {
+    ops::KernelRequest request;
+    request.op = n.op.get();
+    request.part = n.part;
+    request.dtype = options_.dtype;
+    request.training = true;
+    for (size_t i = 0; i < n.src.size(); ++i)
+      request.src.push_back({graph_.values[n.src[i]].shape, agreed.src[i], true});
+    for (size_t i = 0; i < n.dst.size(); ++i)
+      request.dst.push_back({graph_.values[n.dst[i]].shape, agreed.dst[i], true});
+    for (size_t i = 0; i < n.diff_dst.size(); ++i) {
+      const int v = n.diff_dst[i];
+      request.diff_dst.push_back(
+          {graph_.values[n.dst[i]].shape, v == kNone ? std::nullopt : known_layout(v), v != kNone});
+    }
+    for (size_t i = 0; i < n.diff_src.size(); ++i) {
+      // A weight's gradient is best written in the weight's own layout.
+      const auto target = gradient_of_.find(n.diff_src[i]);
+      request.diff_src.push_back({graph_.values[n.src[i]].shape,
+                                  n.diff_src[i] != kNone && target != gradient_of_.end()
+                                      ? known_layout(graph_.params[target->second].value)
+                                      : std::nullopt,
+                                  n.diff_src[i] != kNone});
+    }
+    return request;
+  }
+
+  double gradient_flops(const graph::Node& n) const {
+    std::vector<Shape> shapes;
+    for (const int v : n.src) shapes.push_back(graph_.values[v].shape);
+    return n.op->flops(shapes);
+  }
+
+  // Where a node's result goes: a parameter's gradient straight into its place if the layout fits.
+  int result(int value, const Layout& layout) {
+    const auto target = gradient_of_.find(value);
+    if (target == gradient_of_.end() || options_.separate_gradients)
+      return add_stored(value, layout, Storage::kArena, kNone);
+    const int p = target->second;
+    const bool fits = plan_.tensors[primary(graph_.params[p].value)].desc.layout == layout;
+    return add_stored(value, layout, fits ? Storage::kParamGradient : Storage::kArena,
+                      fits ? p : kNone);
+  }
+
+  // A parameter's gradient is complete: make sure that it is in the parameter's own layout.
+  void store_gradient(int value, int layer) {
+    const auto target = gradient_of_.find(value);
+    if (target == gradient_of_.end()) return;
+    const int p = target->second;
+    const Layout layout = plan_.tensors[primary(graph_.params[p].value)].desc.layout;
+    int stored = versions_[value].front();
+    if (plan_.tensors[stored].desc.layout != layout) {
+      const Storage storage =
+          options_.separate_gradients ? Storage::kArena : Storage::kParamGradient;
+      const int written = stored;
+      stored = add_stored(value, layout, storage, options_.separate_gradients ? kNone : p);
+      reorder(written, stored, layer);
+    }
+    plan_.param_gradients[p] = stored;
+  }
+
+  Plan& plan_;
+  const graph::Graph& graph_;
+  const Engines& engines_;
+  const PlanOptions& options_;
+  std::vector<std::vector<int>> versions_;  // per value: its tensors, the first is where it rests
+  std::vector<Agreed> agreed_;              // per node
+  std::map<int, int> gradient_of_;          // value -> parameter
+};
+
+}  // namespace
+
+void choose(Plan& plan, const Engines& engines, const PlanOptions& options) {
+  Chooser(plan, engines, options).run();
+}
+
+}  // namespace crema::plan

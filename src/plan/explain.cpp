@@ -1,0 +1,130 @@
+// `crema plan`: the plan in words.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "plan/plan.hpp"
+
+namespace crema::plan {
+
+namespace {
+
+std::string bytes_text(size_t bytes) {
+  if (bytes >= size_t{10} << 20) return fmt::format("{:.1f} MiB", bytes / 1048576.0);
+  if (bytes >= size_t{10} << 10) return fmt::format("{:.1f} KiB", bytes / 1024.0);
+  return fmt::format("{} B", bytes);
+}
+
+std::string direction(const Step& step, const Plan& plan) {
+  if (step.part == ops::kForward) return step.op->kind();
+  std::string wrt;
+  for (size_t i = 0; i < step.diff_src.size(); ++i)
+    if (step.diff_src[i] != kNone) {
+      wrt += wrt.empty() ? "" : ", ";
+      wrt += plan.graph->values[plan.tensors[step.diff_src[i]].value].name;
+    }
+  return fmt::format("{} {}", step.op->kind(), wrt);
+}
+
+std::string layouts(const Plan& plan, const std::vector<int>& ids) {
+  std::string out;
+  for (const int id : ids) {
+    if (id == kNone) continue;
+    out += out.empty() ? "" : ",";
+    out += plan.tensors[id].desc.layout.text();
+  }
+  return out;
+}
+
+size_t written_bytes(const Plan& plan, const Step& step) {
+  size_t bytes = 0;
+  const auto& ids = step.part == ops::kForward ? step.dst : step.diff_src;
+  for (const int id : ids)
+    if (id != kNone) bytes += plan.tensors[id].desc.bytes();
+  return bytes;
+}
+
+std::string describe_step(const Plan& plan, const Step& step) {
+  const graph::Graph& graph = *plan.graph;
+  const bool forward = step.part == ops::kForward;
+  const std::string from = forward ? layouts(plan, step.src)
+                                   : layouts(plan, step.diff_dst) +
+                                         (layouts(plan, step.src).empty() ? "" : ";") +
+                                         layouts(plan, step.src);
+  std::string line = fmt::format(
+      "{:<18} {:<34} {:<26} {} -> {}  {}", step.layer == kNone ? "" : graph.layers[step.layer].name,
+      direction(step, plan), step.engine + ":" + step.implementation, from.empty() ? "-" : from,
+      layouts(plan, forward ? step.dst : step.diff_src), bytes_text(written_bytes(plan, step)));
+  const std::string detail = step.op->describe();
+  if (!detail.empty()) line += "  (" + detail + ")";
+  line += "\n";
+  for (const std::string& refusal : step.refusals)
+    line += fmt::format("{:<18}   refused by {}\n", "", refusal);
+  return line;
+}
+
+}  // namespace
+
+std::string explain(const Plan& plan) {
+  std::string out;
+  int reorders = 0;
+  for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
+    if (i == 0 && plan.forward_steps > 0) out += "Forward\n";
+    if (i == plan.forward_steps) out += "Backward\n";
+    out += describe_step(plan, plan.steps[i]);
+    reorders += plan.steps[i].node == kNone;
+  }
+  size_t weights = 0, gradients = 0, inputs = 0;
+  for (const Buffer& buffer : plan.buffers) {
+    if (buffer.storage == Storage::kParamValue) weights += buffer.bytes;
+    if (buffer.storage == Storage::kParamGradient) gradients += buffer.bytes;
+    if (buffer.storage == Storage::kInput) inputs += buffer.bytes;
+  }
+  out += fmt::format(
+      "Total: {} steps ({} reorders), arena {}, scratch {}, weights {}, gradients {}, inputs {}\n",
+      plan.steps.size(), reorders, bytes_text(plan.arena_bytes), bytes_text(plan.scratch_bytes),
+      bytes_text(weights), bytes_text(gradients), bytes_text(inputs));
+  out += "Passes:";
+  for (const auto& [name, seconds] : plan.pass_seconds)
+    out += fmt::format(" {} {:.1f} ms", name, seconds * 1e3);
+  return out + "\n";
+}
+
+std::string explain_memory(const Plan& plan) {
+  std::string out = "step  live bytes  layer              op\n";
+  size_t peak = 0;
+  int peak_step = 0;
+  const auto live = [&](int step, auto&& fn) {
+    for (size_t b = 0; b < plan.buffers.size(); ++b) {
+      const Buffer& buffer = plan.buffers[b];
+      if (buffer.storage == Storage::kArena && buffer.first != kNone && buffer.first <= step &&
+          step <= buffer.last)
+        fn(static_cast<int>(b), buffer);
+    }
+  };
+  for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
+    size_t bytes = 0;
+    live(i, [&](int, const Buffer& buffer) { bytes += buffer.bytes; });
+    if (bytes > peak) {
+      peak = bytes;
+      peak_step = i;
+    }
+    const Step& step = plan.steps[i];
+    out += fmt::format("{:>4}  {:>10}  {:<18} {}\n", i, bytes_text(bytes),
+                       step.layer == kNone ? "" : plan.graph->layers[step.layer].name,
+                       direction(step, plan));
+  }
+  out += fmt::format("Peak {} at step {}, arena {}. Live there:\n", bytes_text(peak), peak_step,
+                     bytes_text(plan.arena_bytes));
+  live(peak_step, [&](int b, const Buffer& buffer) {
+    std::string name = "workspace";
+    for (const Tensor& tensor : plan.tensors)
+      if (tensor.buffer == b) name = plan.graph->values[tensor.value].name;
+    out += fmt::format("  {:>10}  offset {:>10}  steps {}..{}  {}\n", bytes_text(buffer.bytes),
+                       buffer.offset, buffer.first, buffer.last, name);
+  });
+  return out;
+}
+
+}  // namespace crema::plan

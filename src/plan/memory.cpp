@@ -1,0 +1,153 @@
+// The passes inplace and memory: lifetimes, merging, one arena.
+#include <algorithm>
+
+#include "plan/passes.hpp"
+
+namespace crema::plan {
+
+namespace {
+
+template <class Fn>
+void for_each_tensor(const Step& step, Fn&& fn) {
+  for (const auto* list : {&step.src, &step.dst, &step.diff_dst, &step.diff_src})
+    for (const int id : *list)
+      if (id != kNone) fn(id);
+}
+
+void touch(Buffer& buffer, int step) {
+  if (buffer.first == kNone) buffer.first = step;
+  buffer.last = step;
+}
+
+bool meet(const Buffer& a, const Buffer& b) {
+  return a.first <= b.last && b.first <= a.last;
+}
+
+bool in_arena(const Buffer& buffer) {
+  return buffer.storage == Storage::kArena && buffer.first != kNone;
+}
+
+// How often the step touches a buffer, through any tensor.
+int uses(const Plan& plan, const Step& step, int buffer) {
+  int n = step.workspace == buffer ? 1 : 0;
+  for_each_tensor(step, [&](int id) { n += plan.tensors[id].buffer == buffer; });
+  return n;
+}
+
+void merge(Plan& plan, int index, int from, int into) {
+  if (from == kNone || into == kNone) return;
+  const int source = plan.tensors[from].buffer, target = plan.tensors[into].buffer;
+  Buffer& a = plan.buffers[source];
+  Buffer& b = plan.buffers[target];
+  if (source == target || a.storage != Storage::kArena || b.storage != Storage::kArena) return;
+  if (a.last != index || b.first != index || a.bytes != b.bytes) return;
+  if (uses(plan, plan.steps[index], source) != 1) return;
+  if (plan.tensors[from].desc.layout != plan.tensors[into].desc.layout) return;
+  a.last = b.last;
+  b.first = b.last = kNone;
+  for (Tensor& tensor : plan.tensors)
+    if (tensor.buffer == target) tensor.buffer = source;
+}
+
+}  // namespace
+
+void find_lifetimes(Plan& plan, const PlanOptions& options) {
+  const int end = static_cast<int>(plan.steps.size());
+  for (int i = 0; i < end; ++i) {
+    const Step& step = plan.steps[i];
+    for_each_tensor(step, [&](int id) { touch(plan.buffers[plan.tensors[id].buffer], i); });
+    if (step.workspace != kNone) touch(plan.buffers[step.workspace], i);
+  }
+  // What is read after the pass lives to its end.
+  const auto keep = [&](int value) {
+    if (value == kNone || plan.value_tensors[value] == kNone) return;
+    Buffer& buffer = plan.buffers[plan.tensors[plan.value_tensors[value]].buffer];
+    if (buffer.first != kNone) buffer.last = end;
+  };
+  const graph::Graph& graph = *plan.graph;
+  for (const auto& output : graph.outputs) keep(output.value);
+  for (const auto& loss : graph.losses) keep(loss.value);
+  for (const auto& [name, value] : graph.input_gradients) keep(value);
+  if (options.keep_blobs)
+    for (const auto& [name, value] : graph.blobs) keep(value);
+  for (const int tensor : plan.param_gradients) {
+    if (tensor == kNone) continue;
+    Buffer& buffer = plan.buffers[plan.tensors[tensor].buffer];
+    if (buffer.first != kNone) buffer.last = end;
+  }
+}
+
+void merge_in_place(Plan& plan) {
+  for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
+    const Step& step = plan.steps[i];
+    if (step.node == kNone) continue;
+    if (step.part == ops::kForward) {
+      for (const ops::InPlace& pair : step.op->in_place())
+        merge(plan, i, step.src[pair.src], step.dst[pair.dst]);
+    } else {
+      for (const ops::InPlace& pair : step.op->gradient_in_place(step.part))
+        merge(plan, i, step.diff_dst[pair.src], step.diff_src[pair.dst]);
+    }
+  }
+}
+
+void assign_memory(Plan& plan, bool reuse) {
+  std::vector<int> order;
+  for (size_t i = 0; i < plan.buffers.size(); ++i)
+    if (in_arena(plan.buffers[i])) order.push_back(static_cast<int>(i));
+  // Largest first: the classic greedy for offline placement.
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return plan.buffers[a].bytes > plan.buffers[b].bytes; });
+  constexpr size_t kAlign = Arena::kAlignment;
+  std::vector<int> placed;  // by offset
+  plan.arena_bytes = 0;
+  for (const int id : order) {
+    Buffer& buffer = plan.buffers[id];
+    const size_t bytes = (buffer.bytes + kAlign - 1) / kAlign * kAlign;
+    size_t offset = 0;
+    for (const int other : placed) {
+      const Buffer& o = plan.buffers[other];
+      if (reuse && !meet(buffer, o)) continue;
+      if (o.offset >= offset + bytes) break;
+      offset = std::max(offset, (o.offset + o.bytes + kAlign - 1) / kAlign * kAlign);
+    }
+    buffer.offset = offset;
+    plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), id,
+                                   [&](int a, int b) {
+                                     return plan.buffers[a].offset < plan.buffers[b].offset;
+                                   }),
+                  id);
+  }
+}
+
+void verify(const Plan& plan) {
+  std::vector<bool> written(plan.buffers.size(), false);
+  for (size_t i = 0; i < plan.buffers.size(); ++i)
+    written[i] = plan.buffers[i].storage != Storage::kArena &&
+                 plan.buffers[i].storage != Storage::kParamGradient;
+  for (const Step& step : plan.steps) {
+    const auto read = [&](const std::vector<int>& ids) {
+      for (const int id : ids)
+        CREMA_CHECK(id == kNone || written[plan.tensors[id].buffer],
+                    "a step reads what nobody wrote");
+    };
+    read(step.src);
+    read(step.diff_dst);
+    if (step.part != ops::kForward) read(step.dst);
+    for (const int id : step.dst)
+      if (id != kNone) written[plan.tensors[id].buffer] = true;
+    for (const int id : step.diff_src)
+      if (id != kNone) written[plan.tensors[id].buffer] = true;
+  }
+  for (size_t i = 0; i < plan.buffers.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      const Buffer &a = plan.buffers[i], &b = plan.buffers[j];
+      if (!in_arena(a) || !in_arena(b) || !meet(a, b)) continue;
+      CREMA_CHECK(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset ||
+                      a.bytes == 0 || b.bytes == 0,
+                  "two live buffers overlap");
+    }
+}
+
+}  // namespace crema::plan

@@ -1,0 +1,107 @@
+// Graph + engines -> what runs: kernels, layouts and the reorders between them, one memory map.
+// Immutable once made, but for the kernels, which belong to one executor at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "graph/graph.hpp"
+#include "ops/engine.hpp"
+#include "tensor/tensor.hpp"
+
+namespace crema::plan {
+
+using graph::kNone;
+using Engines = std::vector<ops::Engine*>;  // first offer wins; not owned
+
+enum class Storage {
+  kArena,          // in the plan's arena, at Buffer::offset
+  kParamValue,     // the parameter's value
+  kParamGradient,  // the parameter's gradient
+  kInput,          // fed by the run
+  kConstant,       // filled once
+};
+
+// A piece of memory and the steps between which its contents matter.
+struct Buffer {
+  Storage storage = Storage::kArena;
+  int index = kNone;  // parameter, input, or value id of a constant
+  size_t bytes = 0;
+  int first = kNone, last = kNone;  // steps; first = kNone: never used
+  size_t offset = 0;
+};
+
+// A value in one physical layout. A value may have several (a reordered copy each).
+struct Tensor {
+  int value = kNone;
+  TensorDesc desc;
+  int buffer = kNone;
+};
+
+// One kernel call. Entries of tensor lists are tensor ids, or kNone where the kernel neither reads
+// nor writes.
+struct Step {
+  int node = kNone;  // kNone: a reorder inserted by the plan
+  int layer = kNone;
+  ops::OpPtr op;
+  int part = ops::kForward;
+  std::string engine, implementation;
+  std::vector<std::string> refusals;  // "onednn: reason", of the engines asked before
+  std::unique_ptr<ops::Kernel> kernel;
+  std::vector<int> src, dst, diff_dst, diff_src;
+  std::vector<bool> mutates;  // per source: the kernel updates it in place
+  int workspace = kNone;      // buffer
+  size_t scratch_bytes = 0;
+  double flops = 0;
+};
+
+struct Plan {
+  std::shared_ptr<const graph::Graph> graph;
+  DType dtype = DType::kF32;
+  std::vector<Tensor> tensors;
+  std::vector<Buffer> buffers;
+  std::vector<Step> steps;
+  int forward_steps = 0;  // steps [0, forward_steps) are the forward pass
+  size_t arena_bytes = 0, scratch_bytes = 0;
+  std::vector<Layout> param_layouts;  // per parameter: where the weights rest
+  std::vector<int> param_gradients;   // per parameter: tensor with its gradient, or kNone
+  bool separate_gradients = false;    // param_gradients are in the arena: to be added up
+  std::vector<int> value_tensors;     // per value: a tensor that holds it, or kNone
+  std::vector<std::pair<std::string, double>> pass_seconds;
+};
+
+struct PlanOptions {
+  DType dtype = DType::kF32;
+  bool training = true;             // the graph's backward pass is planned too
+  bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
+  bool separate_gradients = false;  // gradients are accumulated over several passes (iter_size)
+  // Layouts that the parameters have already (a test plan sharing the weights of a train plan).
+  std::vector<std::optional<Layout>> param_layouts;
+  std::set<std::string> skip;  // passes to leave out: "inplace", "memory"
+};
+
+// Names of the passes that may be skipped.
+const std::vector<std::string>& skippable_passes();
+
+Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines,
+               const PlanOptions& options);
+
+// A table of all steps: layer, op, engine, layouts, bytes, refusals with reasons; then totals.
+std::string explain(const Plan& plan);
+// The memory map: live bytes at each step, the peak, and what is live there.
+std::string explain_memory(const Plan& plan);
+
+// Copies between layouts of one shape and type, by whichever engine knows both.
+class Reorderer {
+ public:
+  explicit Reorderer(Engines engines) : engines_(std::move(engines)) {}
+  void run(const TensorDesc& from, const void* src, const TensorDesc& to, void* dst) const;
+
+ private:
+  Engines engines_;
+};
+
+}  // namespace crema::plan
