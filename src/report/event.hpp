@@ -1,0 +1,106 @@
+// What a run has to say. The training loop emits events and prints nothing; sinks turn them into
+// text, files or pictures. Events hold plain values: this room knows no net and no solver.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace crema::report {
+
+// One output blob of a net: all its numbers.
+struct Output {
+  std::string name;
+  std::vector<double> values;
+  double loss_weight = 0;  // 0: not a loss
+};
+
+struct RunStarted {
+  std::string net, solver_type, lr_policy;
+  int64_t first_iteration = 0, max_iter = 0;
+  int64_t batch_size = 0;  // samples per iteration, iter_size included; 0 if unknown
+  size_t parameters = 0;   // learnable numbers
+  int threads = 0;
+};
+// After every iteration.
+struct Iterated {
+  int64_t iteration = 0;  // completed updates
+  double loss = 0;        // smoothed over average_loss
+  double rate = 0;
+};
+// Every `display` iterations, before the update of the same number.
+struct Displayed {
+  int64_t iteration = 0;
+  double iterations_per_second = 0, seconds = 0;  // since the last display
+  int64_t display = 0;
+  double loss = 0;
+  std::vector<Output> outputs;
+};
+struct RateSet {  // at display iterations, after Displayed
+  int64_t iteration = 0;
+  double rate = 0;
+};
+struct RateStepped {  // a multistep policy passed a stepvalue
+  int64_t iteration = 0;
+  int step = 0;
+};
+struct Clipped {
+  int64_t iteration = 0;
+  double norm = 0, limit = 0, scale = 1;
+};
+struct TestStarted {
+  int64_t iteration = 0;
+  int net = 0;
+};
+struct Tested {
+  int64_t iteration = 0;
+  int net = 0;
+  std::optional<double> loss;   // with test_compute_loss
+  std::vector<Output> outputs;  // means over the batches
+  double seconds = 0;
+};
+struct Snapshotted {
+  int64_t iteration = 0;
+  std::string weights, state;
+};
+struct FinalLoss {  // the extra forward pass after the last update
+  int64_t iteration = 0;
+  double loss = 0;
+};
+struct RunEnded {
+  int64_t iteration = 0;
+  bool early = false;
+  double seconds = 0;
+};
+struct Message {
+  enum class Severity { kInfo, kWarning } severity = Severity::kInfo;
+  std::string text;  // one line
+};
+
+using Event = std::variant<RunStarted, Iterated, Displayed, RateSet, RateStepped, Clipped,
+                           TestStarted, Tested, Snapshotted, FinalLoss, RunEnded, Message>;
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual void on(const Event& event) = 0;
+};
+
+// Hands every event to several sinks, in order.
+class Reporter {
+ public:
+  void add(std::unique_ptr<Sink> sink) { sinks_.push_back(std::move(sink)); }
+  void emit(const Event& event) {
+    for (const auto& sink : sinks_) sink->on(event);
+  }
+  void info(std::string text) { emit(Message{Message::Severity::kInfo, std::move(text)}); }
+  void warn(std::string text) { emit(Message{Message::Severity::kWarning, std::move(text)}); }
+
+ private:
+  std::vector<std::unique_ptr<Sink>> sinks_;
+};
+
+}  // namespace crema::report
