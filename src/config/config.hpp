@@ -26,6 +26,7 @@ struct NetConfig {
   caffe::NetParameter header;  // everything but the layers (name, state, force_backward, ...)
   std::vector<LayerConfig> layers;
   Places places;
+  std::vector<Note> notes;  // what the upgrade of an older format could not carry over
 };
 
 // A solver definition with the nets it names. Nets are read, not yet filtered.
@@ -33,12 +34,13 @@ struct SolverConfig {
   std::string file;
   caffe::SolverParameter param;  // solver_type upgraded to type; without the inline nets
   Places places;
-  NetConfig train_net;           // with its state: {phase TRAIN} + the net's own + train_state
+  NetConfig train_net;               // with its state: {phase TRAIN} + the net's own + train_state
   std::vector<NetConfig> test_nets;  // test_net_param, then test_net files, then generic instances;
                                      // states merged as in BVLC; size = number of test nets
 };
 
-// Reads a text net definition. Error{kConfig} if it does not parse, {kConfig} if it cannot be read.
+// Reads a text net definition and brings it into its present form. Error{kConfig} if it cannot be
+// read or does not parse.
 NetConfig read_net(const std::string& path);
 NetConfig parse_net(std::string name, std::string text);  // `name` stands for the file in messages
 
@@ -46,6 +48,8 @@ NetConfig parse_net(std::string name, std::string text);  // `name` stands for t
 // Caffe, or else to the folder of the solver file. Each override is "FIELD=VALUE" with FIELD a path
 // into SolverParameter ("base_lr=0.02", "stepvalue=[100,200]", "train_state.stage=\"a\""); it
 // replaces what the file says and is checked and located like file input ("--set base_lr=x:1:9").
+// Texts need no quotes there, a list is replaced as a whole unless an element is named, "solver."
+// may stand before the field. Later ones win.
 SolverConfig read_solver(const std::string& path, const std::vector<std::string>& overrides = {});
 SolverConfig parse_solver(std::string name, std::string text,
                           const std::vector<std::string>& overrides = {});
@@ -54,18 +58,21 @@ SolverConfig parse_solver(std::string name, std::string text,
 NetConfig with_state(NetConfig net, caffe::Phase phase, int level,
                      const std::vector<std::string>& stages);
 
-// True if the layer's include / exclude rules admit it in this state (facts: net.md section 2).
-// A layer with both kinds is Error{kConfig}.
+// True if the layer's include / exclude rules admit it in this state: with include rules, if any of
+// them is met; else if no exclude rule is. A layer with both kinds is Error{kConfig}.
 bool included(const LayerConfig& layer, const caffe::NetState& state);
 
-// The layers admitted in the net's own state; a layer without a phase gets the state's.
+// The layers admitted in the net's own state; a layer without a phase gets the state's. Collects
+// the mistakes in admitted layers that need no shapes: no type, a propagate_down of wrong length.
 NetConfig filter(const NetConfig& net);
 
 // The present form of a net read from a binary file or a text: V0 -> V1 -> layer, legacy inputs,
-// BatchNorm specs (facts: net.md section 10). Returns notes on what could not be carried over.
+// BatchNorm specs. Returns notes on what could not be carried over; Error{kConfig} for a net that
+// has both `layer` and `layers`, an unknown V0 type or too few input sizes.
 std::vector<std::string> upgrade(caffe::NetParameter& net);
 
-// The resolved definition as text, parseable by read_net / read_solver again.
+// The resolved definition as text, parseable by read_net / read_solver again. A solver's nets are
+// written into it (train_net_param, test_net_param) with their states, so that it stands alone.
 std::string to_text(const NetConfig& net);
 std::string to_text(const SolverConfig& solver);
 

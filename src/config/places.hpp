@@ -9,8 +9,10 @@
 
 namespace crema::config {
 
-// Immutable and cheap to copy. Paths name fields as a user would write them:
+// Immutable and cheap to copy. Paths name fields as a user would write them today:
 // "layer[3].convolution_param.kernel_size[1]", "base_lr"; an index may be left out for element 0.
+// What the legacy upgrade moved is found under its new path and points to the old text. The place
+// is that of the field's name; of the element itself within a list in brackets.
 class Places {
  public:
   class Index;  // path -> line and column, and the text they point into
