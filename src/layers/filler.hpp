@@ -26,13 +26,16 @@ struct FillerTag {
   using Entry = FillerType;
   static constexpr const char* kTable = "filler";
 };
+// In a filler's file:  CREMA_FILLER("msra", FillerType{check, draw});
+#define CREMA_FILLER(name, ...) CREMA_REGISTER(::crema::layers::FillerTag, name, __VA_ARGS__)
 
 // "" if the filler exists and fits, else the mistake (with a suggestion for an unknown type).
 std::string check_filler(const caffe::FillerParameter& filler, const Shape& shape);
 // Row-major values. LogicError if check_filler would complain.
 void fill(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
           std::span<float> out);
-// fan_in, fan_out or their mean, after variance_norm.
+// fan_in, fan_out or their mean, after variance_norm: count / shape[0], count / shape[1] (the count
+// for one axis). At least one axis.
 double fan(const caffe::FillerParameter& filler, const Shape& shape);
 
 }  // namespace crema::layers

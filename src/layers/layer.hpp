@@ -24,19 +24,19 @@ struct Signature {
   int min_bottoms = 1, max_bottoms = 1;  // kAny: no limit
   int min_tops = 1, max_tops = 1;
   bool same_tops_as_bottoms = false;  // one top per bottom
-  bool loss = false;             // missing tops are made up; loss_weight of top 0 defaults to 1
-  bool in_place = true;          // top name = bottom name is allowed
-  std::vector<int> no_gradient;  // bottoms that never get a gradient (labels): asking for it,
-                                 // by need or by propagate_down, is an error
-  bool differentiable = true;    // false: being asked for any gradient is an error (ArgMax)
+  bool loss = false;     // missing tops are made up; loss_weight of top 0 defaults to 1
+  bool in_place = true;  // top name = bottom name is allowed
+  std::vector<int> no_gradient = {};  // bottoms that never get a gradient (labels): asking for it,
+                                      // by need or by propagate_down, is an error
+  bool differentiable = true;         // false: being asked for any gradient is an error (ArgMax)
 };
 
 // A learnable blob, or one of state (running statistics).
 struct ParamDecl {
   std::string name;  // "weight", "bias", "mean"; how rules and `explain` call it
-  Shape shape;
-  caffe::FillerParameter filler;  // constant 0 if empty
-  bool state = false;             // kept and saved, never updated by the optimizer
+  Shape shape = {};
+  caffe::FillerParameter filler = {};  // constant 0 if empty
+  bool state = false;                  // kept and saved, never updated by the optimizer
 };
 
 // What infer() sees and fills in.

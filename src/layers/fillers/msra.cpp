@@ -1,0 +1,23 @@
+// Filler: normal with variance 2 / fan. He et al., "Delving deep into rectifiers", ICCV 2015.
+#include <cmath>
+
+#include "layers/filler.hpp"
+#include "layers/fillers/draw.hpp"
+
+namespace crema::layers {
+namespace {
+
+std::string check(const caffe::FillerParameter&, const Shape& shape) {
+  return need_axes(shape, "msra");
+}
+
+void draw(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
+          std::span<float> out) {
+  const auto deviation = static_cast<float>(std::sqrt(2.0 / fan(filler, shape)));
+  for (size_t i = 0; i < out.size(); ++i) out[i] = deviation * stream.normal(i);
+}
+
+CREMA_FILLER("msra", FillerType{check, draw});
+
+}  // namespace
+}  // namespace crema::layers
