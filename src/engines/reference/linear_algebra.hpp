@@ -1,0 +1,54 @@
+// Sums over rows, used by several kernels.
+#pragma once
+
+#include "engines/reference/kernel.hpp"
+
+namespace crema::reference {
+
+// <a, b>; the order of the additions depends on n alone.
+template <class T>
+T dot(const T* a, const T* b, int64_t n) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// y += factor x. The pointers must not overlap.
+template <class T>
+void add_scaled(T* __restrict y, T factor, const T* __restrict x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
+// Sum of a (times b unless b is null), in double.
+template <class T>
+double sum_row(const T* a, const T* b, int64_t n) {
+  double sum = 0;
+  if (b != nullptr) {
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
+  } else {
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; ++i) sum += a[i];
+  }
+  return sum;
+}
+
+// out[j] = sum over the outer and inner axes of g (times x unless x is null), in double.
+template <class T>
+void sum_outside(const Split& split, const T* g, const T* x, T* out) {
+  constexpr int64_t kBlock = 16;  // neighbours in memory where inner is 1
+  const int64_t blocks = (split.middle + kBlock - 1) / kBlock;
+  parallel_each(blocks, kBlock * split.outer * split.inner, [&](int64_t block) {
+    const int64_t first = block * kBlock, count = std::min(kBlock, split.middle - first);
+    double sum[kBlock] = {};
+    for (int64_t o = 0; o < split.outer; ++o)
+      for (int64_t j = 0; j < count; ++j) {
+        const int64_t at = (o * split.middle + first + j) * split.inner;
+        sum[j] += sum_row(g + at, x != nullptr ? x + at : nullptr, split.inner);
+      }
+    for (int64_t j = 0; j < count; ++j) out[first + j] = static_cast<T>(sum[j]);
+  });
+}
+
+}  // namespace crema::reference
