@@ -27,8 +27,8 @@ class BatchNorm final : public Layer {
     const Shape& x = in.bottom(0);
     if (x.rank() < 2)
       in.fail("",
-              fmt::format("the bottom ({}) has {} axes, but the channels are axis 1", x.text(),
-                          x.rank()),
+              fmt::format("the bottom ({}) has {}, but the channels are axis 1", x.text(),
+                          axes_text(x.rank())),
               "give it at least 2 axes, with Reshape for example");
     const auto& param = in.param().batch_norm_param();
     check_constant(in, "batch_norm_param.eps", param.eps());
@@ -51,9 +51,10 @@ class BatchNorm final : public Layer {
 
  private:
   // Caffe takes any number; these give NaN or statistics that run away.
-  static void check_constant(const Inference& in, const char* field, float value) {
+  static void check_constant(const Inference& in, std::string_view field, float value) {
     if (!(value >= 0) || !std::isfinite(value))
-      in.fail(field, fmt::format("{} is not possible here", value), "write 0 or more");
+      in.fail(field, fmt::format("{} is {}", field.substr(field.find('.') + 1), value),
+              "write 0 or more");
   }
 };
 

@@ -11,8 +11,8 @@ Shape learned_operand(const Inference& in, std::string_view param, int axis, int
   const int begin = in.axis(fmt::format("{}.axis", param), axis, x.rank());
   if (num_axes < -1 || num_axes > x.rank() - begin)
     in.fail(fmt::format("{}.num_axes", param),
-            fmt::format("{} axes from axis {} on: the bottom ({}) has {} axes", num_axes, begin,
-                        x.text(), x.rank()),
+            fmt::format("num_axes is {} from axis {} on, but the bottom ({}) has {}", num_axes,
+                        begin, x.text(), axes_text(x.rank())),
             fmt::format("write a number from 0 to {}, or -1 for all the rest", x.rank() - begin));
   return x.slice(begin, num_axes == -1 ? x.rank() : begin + num_axes);
 }

@@ -66,8 +66,8 @@ void require_rank(const Inference& in, int bottom, int rank, std::string_view ax
   const Shape& shape = in.bottom(bottom);
   if (shape.rank() != rank)
     in.fail("",
-            fmt::format("bottom {} has {} axes ({}), but {} are needed: {}", bottom, shape.rank(),
-                        shape.text(), rank, axes),
+            fmt::format("bottom {} has {} ({}), but {} are needed: {}", bottom,
+                        axes_text(shape.rank()), shape.text(), rank, axes),
             "put a Reshape layer before it");
 }
 

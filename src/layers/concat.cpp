@@ -56,10 +56,10 @@ class Concat final : public Layer {
       in.fail("concat_param.concat_dim", "concat_dim is given together with axis",
               "remove concat_dim, the old form");
     if (written_axis(param) >= rank)
-      in.fail(
-          "concat_param.concat_dim",
-          fmt::format("axis {} is out of range: the blob has {} axes", param.concat_dim(), rank),
-          "use `axis: 1` for the channels");
+      in.fail("concat_param.concat_dim",
+              fmt::format("axis {} is out of range: the blob has {}", param.concat_dim(),
+                          axes_text(rank)),
+              "use `axis: 1` for the channels");
     return static_cast<int>(param.concat_dim());
   }
 

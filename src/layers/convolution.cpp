@@ -47,7 +47,9 @@ struct Setting {
       in.fail(list_field, "no kernel size is given",
               "write kernel_size once, or once per spatial axis");
     if (given > 1 && given != spatial)
-      in.fail(list_field, fmt::format("{} values are given for {} spatial axes", given, spatial),
+      in.fail(list_field,
+              fmt::format("{} values are given, but the bottom has {} to slide along", given,
+                          axes_text(spatial)),
               "give one value for all of them, or one each");
     for (const uint32_t value : list) check_value(in, list_field, value);
   }
@@ -66,11 +68,16 @@ struct Setting {
     check_value(in, h_field, w);
   }
 
+  static std::string_view name_of(std::string_view field) {
+    return field.substr(field.find('.') + 1);
+  }
+
   void check_value(const Inference& in, const char* field, uint32_t value) const {
     if (value < least)
-      in.fail(field, fmt::format("{} is not possible here", value),
+      in.fail(field, fmt::format("{} is {}", name_of(field), value),
               fmt::format("it must be at least {}", least));
-    if (value > kLargest) in.fail(field, fmt::format("{} is out of range", value));
+    if (value > kLargest)
+      in.fail(field, fmt::format("{} is {}, which is out of range", name_of(field), value));
   }
 
   std::vector<int64_t> values(int spatial) const {

@@ -6,9 +6,13 @@
 
 namespace crema::layers {
 
+std::string axes_text(int count) {
+  return count == 1 ? "1 axis" : fmt::format("{} axes", count);
+}
+
 int Inference::axis(std::string_view field, int value, int rank) const {
   if (value < -rank || value >= rank)
-    fail(field, fmt::format("axis {} is out of range: the blob has {} axes", value, rank),
+    fail(field, fmt::format("axis {} is out of range: the blob has {}", value, axes_text(rank)),
          rank == 0 ? std::string() : fmt::format("write a number from {} to {}", -rank, rank - 1));
   return value < 0 ? value + rank : value;
 }

@@ -87,6 +87,9 @@ class Lowering {
   Value reshape(Value value, const Shape& shape);
 };
 
+// "1 axis", "4 axes".
+std::string axes_text(int count);
+
 class Layer {
  public:
   virtual ~Layer() = default;

@@ -27,14 +27,14 @@ Range replaced(const caffe::ReshapeParameter& param, int rank) {
 Range check_range(const Inference& in, const caffe::ReshapeParameter& param, int rank) {
   if (param.axis() > rank || param.axis() < -rank - 1)
     in.fail("reshape_param.axis",
-            fmt::format("axis {} is out of range: the blob has {} axes", param.axis(), rank),
+            fmt::format("axis {} is out of range: the blob has {}", param.axis(), axes_text(rank)),
             fmt::format("write a number from {} to {}", -rank - 1, rank));
   const int begin = replaced(param, rank).begin;
   if (param.num_axes() < -1 || param.num_axes() > rank - begin)
-    in.fail(
-        "reshape_param.num_axes",
-        fmt::format("{} axes from axis {} on: the blob has {} axes", param.num_axes(), begin, rank),
-        fmt::format("write a number from 0 to {}, or -1 for all the rest", rank - begin));
+    in.fail("reshape_param.num_axes",
+            fmt::format("num_axes is {} from axis {} on, but the blob has {}", param.num_axes(),
+                        begin, axes_text(rank)),
+            fmt::format("write a number from 0 to {}, or -1 for all the rest", rank - begin));
   return replaced(param, rank);
 }
 
