@@ -1,9 +1,6 @@
 // type: "AdaDelta"   h = momentum * h + (1 - momentum) * g^2
 //                    u = g * sqrt((k + delta) / (h + delta))
 //                    k = momentum * k + (1 - momentum) * u^2;   w -= r * u
-// sqrt() need not set errno, or its loop would not become vector code.
-#pragma GCC optimize("no-math-errno")
-
 #include <cmath>
 #include <limits>
 

@@ -1,7 +1,4 @@
 // type: "AdaGrad"   h += g^2;   w -= r * g / (sqrt(h) + delta)
-// sqrt() need not set errno, or its loop would not become vector code.
-#pragma GCC optimize("no-math-errno")
-
 #include <cmath>
 #include <limits>
 

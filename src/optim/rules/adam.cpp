@@ -1,10 +1,7 @@
 // type: "Adam"   m = b1 * m + (1 - b1) * g;   v = b2 * v + (1 - b2) * g^2
 //                w -= r * sqrt(1 - b2^n) / (1 - b1^n) * m / (sqrt(v) + delta)
 // with b1 = momentum (0 if unset, as in BVLC Caffe), b2 = momentum2, n = updates of this parameter
-// including this one. delta is not bias-corrected. Kingma and Ba, arXiv:1412.6980, end of
-// section 2. sqrt() need not set errno, or its loop would not become vector code.
-#pragma GCC optimize("no-math-errno")
-
+// including this one. delta is not bias-corrected. Source: Kingma and Ba, arXiv:1412.6980.
 #include <cmath>
 #include <limits>
 

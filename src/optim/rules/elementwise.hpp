@@ -16,10 +16,8 @@ void descend(const ParamSpans& param, const StepInfo& info, const StepOf& step_o
   const float* const gradient = param.gradient.data();
   const float scale = static_cast<float>(info.gradient_scale);
   const float l2 = static_cast<float>(info.l2), l1 = static_cast<float>(info.l1);
-  const auto apply = [&](int64_t i, float g) {
-    const float step = step_of(i, g);
-    value[i] = step == 0 ? value[i] : value[i] - step;
-  };
+  // -0 + 0 is +0, and x - 0 is x for every x, -0 included.
+  const auto apply = [&](int64_t i, float g) { value[i] -= step_of(i, g) + 0.0f; };
   parallel_for(static_cast<int64_t>(param.value.size()), kElementsPerThread,
                [&](int64_t begin, int64_t end) {
                  if (l1 == 0) {

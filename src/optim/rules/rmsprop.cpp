@@ -1,7 +1,4 @@
 // type: "RMSProp"   h = rms_decay * h + (1 - rms_decay) * g^2;   w -= r * g / (sqrt(h) + delta)
-// sqrt() need not set errno, or its loop would not become vector code.
-#pragma GCC optimize("no-math-errno")
-
 #include <cmath>
 #include <limits>
 
