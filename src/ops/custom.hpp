@@ -20,13 +20,15 @@ struct CustomArgs {
 struct Custom final : Op {
   std::string name;
   std::function<std::vector<Shape>(std::span<const Shape>)> shapes;
-  std::vector<GradientPart> parts;  // at most one part; it may read any src and dst
+  std::vector<GradientPart> parts;        // at most one part; it may read any src and dst
+  std::vector<int> differentiable = {0};  // destinations; an empty span where one has no gradient
   std::function<void(CustomArgs<float>&)> forward32, backward32;
   std::function<void(CustomArgs<double>&)> forward64, backward64;
 
   const char* kind() const override { return "custom"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return shapes(src); }
   std::vector<GradientPart> gradient() const override { return parts; }
+  std::vector<int> differentiable_dst() const override { return differentiable; }
   std::string describe() const override { return name; }
 };
 

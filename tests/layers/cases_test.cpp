@@ -92,7 +92,7 @@ TEST(Cases, ReLU_Sigmoid_TanH_Power_LRN_Dropout_Softmax_BatchNorm_Scale_Bias) {
   accepts("same_shape");
   refuses("same_shape");
 }
-TEST(Cases, Eltwise_Concat_Split_Flatten_Reshape_Silence) {
+TEST(Cases, Eltwise_Concat_Split_Flatten_Reshape_Slice_Silence) {
   accepts("shapes");
   refuses("shapes");
 }

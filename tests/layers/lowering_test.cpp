@@ -333,6 +333,26 @@ TEST(Lowering, DummyDataIsAFunctionOfSeedPassAndName) {
   EXPECT_THAT(dummy_values<float>(layer, 2, next), Each(7.0f));
 }
 
+TEST(Lowering, SliceCopiesAndGathersGradients) {
+  const FakeLayer layer =
+      make("type: 'Slice' top: 'a' top: 'b' slice_param { slice_point: 1 }", {Shape{2, 3, 2}});
+  const auto& op = layer.to.op<ops::Custom>(0);
+  EXPECT_THAT(op.differentiable_dst(), ElementsAre(0, 1));
+  const std::vector<double> x{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+  std::vector<double> a(4), b(8), dx(12, -1);
+  ops::CustomArgs<double> args{
+      .src = {x}, .diff_dst = {}, .dst = {a, b}, .diff_src = {}, .step = {}};
+  op.forward64(args);
+  EXPECT_THAT(a, ElementsAre(0, 1, 6, 7));
+  EXPECT_THAT(b, ElementsAre(2, 3, 4, 5, 8, 9, 10, 11));
+  args = {.src = {}, .diff_dst = {a, b}, .dst = {}, .diff_src = {dx}, .step = {}};
+  op.backward64(args);
+  EXPECT_EQ(dx, x);
+  args.diff_dst[0] = {};
+  op.backward64(args);
+  EXPECT_THAT(dx, ElementsAre(0, 0, 2, 3, 4, 5, 0, 0, 8, 9, 10, 11)) << "top a is not needed";
+}
+
 TEST(Signature, CountsAreCaffes) {
   constexpr int kAny = layers::Signature::kAny;
   const auto counts = [](const std::string& text) {
@@ -349,6 +369,7 @@ TEST(Signature, CountsAreCaffes) {
   EXPECT_THAT(counts("type: 'Eltwise'"), ElementsAre(2, kAny, 1, 1));
   EXPECT_THAT(counts("type: 'Concat'"), ElementsAre(1, kAny, 1, 1));
   EXPECT_THAT(counts("type: 'Split'"), ElementsAre(1, 1, 1, kAny));
+  EXPECT_THAT(counts("type: 'Slice'"), ElementsAre(1, 1, 1, kAny));
   EXPECT_THAT(counts("type: 'Silence'"), ElementsAre(1, kAny, 0, 0));
   EXPECT_THAT(counts("type: 'Scale'"), ElementsAre(1, 2, 1, 1));
   EXPECT_THAT(counts("type: 'Bias'"), ElementsAre(1, 2, 1, 1));
