@@ -7,14 +7,13 @@ namespace {
 // y = x + bias, broadcast; y may be x.
 template <class T>
 void add(const Split& s, const T* x, const T* bias, T* y) {
-  if (s.inner == 1) {  // rows of biases
-    return parallel_each(s.outer, s.middle, [&](int64_t o) {
-      for (int64_t j = 0; j < s.middle; ++j) y[o * s.middle + j] = x[o * s.middle + j] + bias[j];
-    });
-  }
-  parallel_each(s.outer * s.middle, s.inner, [&](int64_t row) {
-    const T b = bias[row % s.middle];
-    for (int64_t i = row * s.inner; i < (row + 1) * s.inner; ++i) y[i] = x[i] + b;
+  for_each_run(s, [=](int64_t begin, int64_t end, int64_t j, bool constant) {
+    if (constant) {
+      const T b = bias[j];
+      for (int64_t i = begin; i < end; ++i) y[i] = x[i] + b;
+    } else {
+      for (int64_t i = begin; i < end; ++i) y[i] = x[i] + bias[j + i - begin];
+    }
   });
 }
 

@@ -1,4 +1,4 @@
-// Sums over rows, used by several kernels.
+// Sums over rows and broadcasts, used by several kernels.
 #pragma once
 
 #include "engines/reference/kernel.hpp"
@@ -48,6 +48,22 @@ void sum_outside(const Split& split, const T* g, const T* x, T* out) {
         sum[j] += sum_row(g + at, x != nullptr ? x + at : nullptr, split.inner);
       }
     for (int64_t j = 0; j < count; ++j) out[first + j] = static_cast<T>(sum[j]);
+  });
+}
+
+// Splits all elements into runs for a broadcast along the outer and inner axes and calls
+// fn(begin, end, j, constant): elements [begin, end) belong to middle index j if `constant`, else
+// to j, j + 1, ...
+template <class Fn>
+void for_each_run(const Split& s, Fn&& fn) {
+  const bool constant = s.inner > 1 || s.middle == 1;
+  const int64_t length = constant ? s.inner * (s.middle == 1 ? s.outer : 1) : s.middle;
+  parallel_for(s.count(), kGrain, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t run = begin / length, next = std::min(end, (run + 1) * length);
+      fn(begin, next, constant ? run % s.middle : begin % length, constant);
+      begin = next;
+    }
   });
 }
 

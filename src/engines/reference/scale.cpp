@@ -7,17 +7,14 @@ namespace {
 // y = x * factor [+ bias], broadcast; y may be x.
 template <class T>
 void scale(const Split& s, const T* x, const T* factor, const T* bias, T* y) {
-  if (s.inner == 1) {  // rows of factors
-    return parallel_each(s.outer, s.middle, [&](int64_t o) {
-      for (int64_t j = 0; j < s.middle; ++j) {
-        const int64_t i = o * s.middle + j;
-        y[i] = x[i] * factor[j] + (bias != nullptr ? bias[j] : T(0));
-      }
-    });
-  }
-  parallel_each(s.outer * s.middle, s.inner, [&](int64_t row) {
-    const T f = factor[row % s.middle], b = bias != nullptr ? bias[row % s.middle] : T(0);
-    for (int64_t i = row * s.inner; i < (row + 1) * s.inner; ++i) y[i] = x[i] * f + b;
+  for_each_run(s, [=](int64_t begin, int64_t end, int64_t j, bool constant) {
+    if (constant) {
+      const T f = factor[j], b = bias != nullptr ? bias[j] : T(0);
+      for (int64_t i = begin; i < end; ++i) y[i] = x[i] * f + b;
+    } else {
+      for (int64_t i = begin; i < end; ++i)
+        y[i] = x[i] * factor[j + i - begin] + (bias != nullptr ? bias[j + i - begin] : T(0));
+    }
   });
 }
 
