@@ -136,4 +136,8 @@ struct BuildOptions {
 // Error / ErrorList{kConfig} with places.
 Graph build(const config::NetConfig& net, const BuildOptions& options);
 
+// What a parameter holds before training, row-major: the values embedded in the definition, else
+// the filler's, drawn from RandomStream(seed, "fill/" + name).
+std::vector<float> initial_values(const ParamInfo& param, uint64_t seed);
+
 }  // namespace crema::graph

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "graph/passes.hpp"
+#include "layers/filler.hpp"
 
 namespace crema::graph {
 
@@ -115,6 +116,13 @@ void ParamTable::add_layer(int layer_index, Diagnostics& diagnostics) {
       shared_.emplace(spec.name(), Sharing{index, spec.has_lr_mult(), spec.has_decay_mult(),
                                            layer.places.at(spec_path(blob, "name"))});
   }
+}
+
+std::vector<float> initial_values(const ParamInfo& param, uint64_t seed) {
+  if (!param.initial.empty()) return param.initial;
+  std::vector<float> values(static_cast<size_t>(param.shape.count()));
+  layers::fill(param.filler, param.shape, RandomStream(seed, "fill/" + param.name), values);
+  return values;
 }
 
 }  // namespace crema::graph

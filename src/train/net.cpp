@@ -1,0 +1,126 @@
+#include "train/net.hpp"
+
+#include <fmt/format.h>
+
+#include "base/random.hpp"
+
+namespace crema::train {
+
+Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context) {
+  const config::NetConfig net = config::filter(config);
+  open_sources(net, options);  // first: no shape above a broken source is known
+
+  graph::BuildOptions build;
+  build.backward = options.training;
+  build.source_types = data::source_types();
+  build.source_shapes = [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
+    if (!data::is_source(layer.param.type())) return std::nullopt;
+    return opened_.at(layer.param.name())->shapes();
+  };
+  graph_ = std::make_shared<graph::Graph>(graph::build(net, build));
+
+  plan::PlanOptions planning;
+  planning.training = options.training;
+  planning.separate_gradients = options.separate_gradients;
+  planning.keep_blobs = options.keep_blobs;
+  planning.skip = context.plan_skip;
+  if (options.shared) planning.param_layouts = exec::layouts_of(*options.shared, *graph_);
+  auto plan = std::make_shared<plan::Plan>(plan::make_plan(graph_, context.engines, planning));
+  if (options.shared) {
+    params_ = std::make_shared<exec::ParamStore>(*plan, context.engines, *options.shared);
+    for (size_t i = 0; i < options.shared->size(); ++i)
+      shared_names_.insert((*options.shared)[i].name());
+  } else {
+    params_ = std::make_shared<exec::ParamStore>(*plan, context.engines);
+  }
+  executor_ = std::make_unique<exec::Executor>(std::move(plan), params_, context.engines);
+  connect();
+}
+
+void Net::open_sources(const config::NetConfig& net, const NetOptions& options) {
+  Diagnostics diagnostics;
+  data::LoaderOptions loading;
+  loading.seed = options.seed;
+  loading.threads = options.prefetch_threads;
+  for (const config::LayerConfig& layer : net.layers) {
+    if (!data::is_source(layer.param.type())) continue;
+    diagnostics.guard([&] {
+      opened_[layer.param.name()] = data::open_loader(layer, layer.param.phase(), loading);
+    });
+  }
+  diagnostics.throw_if_any();
+}
+
+void Net::connect() {
+  const auto& inputs = graph_->inputs;
+  for (size_t l = 0; l < graph_->layers.size(); ++l) {
+    const auto it = opened_.find(graph_->layers[l].name);
+    if (it == opened_.end() || !it->second) continue;
+    Feed feed{std::move(it->second), std::vector<size_t>(graph_->layers[l].tops.size())};
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i].layer == static_cast<int>(l))
+        feed.inputs[static_cast<size_t>(inputs[i].top)] = i;
+    feeds_.push_back(std::move(feed));
+  }
+  opened_.clear();
+}
+
+void Net::feed(int64_t batch) {
+  for (Feed& feed : feeds_) {
+    if (feed.loader->position() != batch) feed.loader->seek(batch);
+    const auto& tops = feed.loader->next();
+    for (size_t i = 0; i < tops.size(); ++i) executor_->set_input(feed.inputs[i], tops[i]);
+  }
+}
+
+void Net::require_sources(const char* verb) const {
+  Diagnostics diagnostics;
+  for (const graph::InputInfo& input : graph_->inputs) {
+    const graph::LayerInfo& layer = graph_->layers[static_cast<size_t>(input.layer)];
+    if (data::is_source(layer.type)) continue;
+    diagnostics
+        .add(Error(ErrorCode::kConfig, fmt::format("nothing feeds the blob '{}' of layer '{}' in "
+                                                   "`crema {}`",
+                                                   input.name, layer.name, verb)))
+        .at(layer.places.at())
+        .advise(
+            "use a data layer here (Data, HDF5Data, MnistData, Cifar10Data, Glyphs), or "
+            "DummyData");
+  }
+  diagnostics.throw_if_any();
+}
+
+void Net::feed_synthetic(uint64_t seed) {
+  synthetic_.resize(graph_->inputs.size());
+  for (size_t i = 0; i < graph_->inputs.size(); ++i) {
+    const graph::InputInfo& input = graph_->inputs[i];
+    const Shape& shape = graph_->values[static_cast<size_t>(input.value)].shape;
+    synthetic_[i].assign(static_cast<size_t>(shape.count()), 0.0f);
+    const RandomStream stream(seed, "synthetic/" + input.name);
+    // A blob of one number per sample is a label: class 0 exists in every net.
+    if (shape.rank() > 1)
+      for (size_t k = 0; k < synthetic_[i].size(); ++k) synthetic_[i][k] = stream.normal(k);
+    executor_->set_input(i, synthetic_[i]);
+  }
+}
+
+int64_t Net::batch_size() const {
+  return feeds_.empty() ? 0 : feeds_.front().loader->batch_size();
+}
+
+std::vector<report::Output> Net::outputs() const {
+  std::vector<report::Output> out;
+  for (const graph::OutputInfo& output : graph_->outputs) {
+    const std::vector<float> values = executor_->read(output.value);
+    out.push_back({output.name, {values.begin(), values.end()}, output.loss_weight});
+  }
+  return out;
+}
+
+void Net::initialise(uint64_t seed) {
+  for (size_t i = 0; i < params_->size(); ++i)
+    if (!shared_names_.contains((*params_)[i].name()))
+      params_->set_value(i, graph::initial_values(graph_->params[i], seed));
+}
+
+}  // namespace crema::train

@@ -1,0 +1,72 @@
+// A net ready to run: graph, plan, weights and the loaders that feed it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "data/loader.hpp"
+#include "exec/executor.hpp"
+#include "graph/graph.hpp"
+#include "report/event.hpp"
+
+namespace crema::train {
+
+// What the process offers to every net: made in main(), passed down.
+struct Context {
+  plan::Engines engines;
+  report::Reporter* reporter = nullptr;
+  std::set<std::string> plan_skip;  // plan passes to leave out
+};
+
+struct NetOptions {
+  bool training = false;            // plan the backward pass
+  bool separate_gradients = false;  // gradients accumulate over several passes
+  bool keep_blobs = false;
+  uint64_t seed = 0;
+  int prefetch_threads = 1;
+  const exec::ParamStore* shared = nullptr;  // weights to share by name (a test net)
+};
+
+class Net {
+ public:
+  // Error / ErrorList: kConfig for the definition, kData for its sources.
+  Net(const config::NetConfig& config, const NetOptions& options, const Context& context);
+
+  const graph::Graph& graph() const { return *graph_; }
+  exec::Executor& executor() { return *executor_; }
+  exec::ParamStore& params() { return *params_; }
+
+  // Batch `batch` of every source becomes the input of the next forward pass.
+  void feed(int64_t batch);
+  // Feeds inputs that no source feeds (Input layers) with values of N(0, 1) / of 0 for labels.
+  void feed_synthetic(uint64_t seed);
+  // Error{kConfig} if the net has inputs that nothing feeds.
+  void require_sources(const char* verb) const;
+
+  // Samples per batch of the first source; 0 without sources.
+  int64_t batch_size() const;
+  // The outputs' values after a forward pass.
+  std::vector<report::Output> outputs() const;
+  // Fills every parameter that is not shared.
+  void initialise(uint64_t seed);
+
+ private:
+  struct Feed {
+    std::unique_ptr<data::Loader> loader;
+    std::vector<size_t> inputs;  // graph input per top
+  };
+  void open_sources(const config::NetConfig& net, const NetOptions& options);
+  void connect();
+
+  std::shared_ptr<graph::Graph> graph_;
+  std::shared_ptr<exec::ParamStore> params_;
+  std::unique_ptr<exec::Executor> executor_;
+  std::map<std::string, std::unique_ptr<data::Loader>> opened_;  // by layer name, until connected
+  std::vector<Feed> feeds_;
+  std::vector<std::vector<float>> synthetic_;
+  std::set<std::string> shared_names_;
+};
+
+}  // namespace crema::train
