@@ -1,0 +1,233 @@
+// A trainer's construction, and its state on disk.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <random>
+
+#include "base/files.hpp"
+#include "base/text.hpp"
+#include "train/trainer.hpp"
+
+namespace crema::train {
+
+Trainer::Trainer(config::SolverConfig solver, TrainOptions options, const Context& context)
+    : solver_(std::move(solver)),
+      param_(solver_.param),
+      options_(std::move(options)),
+      context_(context),
+      reporter_(*context.reporter) {
+  optim::Optimizer(solver_, {});  // its settings are checked before any data are opened
+  note_ignored_fields();
+  probe_prefix();
+  std::unique_ptr<snapshot::State> state;
+  if (!options_.snapshot.empty())
+    state = std::make_unique<snapshot::State>(snapshot::read_state(options_.snapshot));
+  choose_seed(state.get());
+  build_nets();
+  build_optimizer();
+  if (state)
+    restore(*state);
+  else
+    load_weights_files();
+}
+
+void Trainer::note_ignored_fields() {
+  const auto warn = [&](bool set, const char* field, const char* text) {
+    if (set) reporter_.warn(fmt::format("{}: {}", solver_.places.at(field).text(), text));
+  };
+  warn(param_.has_solver_mode() && param_.solver_mode() == caffe::SolverParameter::GPU,
+       "solver_mode", "crema computes on the CPU; solver_mode: GPU is ignored");
+  warn(param_.snapshot_diff(), "snapshot_diff",
+       "gradients are not written into snapshots; snapshot_diff is ignored");
+  warn(param_.debug_info(), "debug_info", "debug_info prints nothing in this version");
+  if (param_.snapshot_format() == caffe::SolverParameter::HDF5)
+    throw Error(ErrorCode::kConfig, "HDF5 snapshots cannot be written by this version")
+        .at(solver_.places.at("snapshot_format"))
+        .advise("remove the line, or write snapshot_format: BINARYPROTO");
+}
+
+void Trainer::probe_prefix() const {
+  // A run that cannot save is best told so before it starts.
+  if (param_.snapshot() > 0) AtomicFile(param_.snapshot_prefix() + "_iter_0.probe");
+}
+
+void Trainer::choose_seed(const snapshot::State* state) {
+  if (state && state->by_crema) {
+    seed_ = state->seed;
+    if (param_.random_seed() >= 0 && static_cast<uint64_t>(param_.random_seed()) != seed_)
+      reporter_.warn(fmt::format("{}: the resumed run goes on with its own seed {}",
+                                 solver_.places.at("random_seed").text(), seed_));
+    return;
+  }
+  if (param_.random_seed() >= 0) {
+    seed_ = static_cast<uint64_t>(param_.random_seed());
+    return;
+  }
+  std::random_device entropy;
+  seed_ = entropy() & 0x7fffffffu;  // as random_seed could say it
+  reporter_.info(fmt::format("random_seed: {} (drawn; write it to repeat this run)", seed_));
+}
+
+void Trainer::build_nets() {
+  Diagnostics diagnostics;
+  NetOptions options;
+  options.seed = seed_;
+  options.prefetch_threads = param_.prefetch_threads();
+  options.training = true;
+  options.separate_gradients = param_.iter_size() > 1;
+  diagnostics.guard([&] {
+    net_ = std::make_unique<Net>(solver_.train_net, options, context_);
+    net_->require_sources("train");
+  });
+  options.training = false;
+  options.separate_gradients = false;
+  options.shared = net_ ? &net_->params() : nullptr;
+  for (const config::NetConfig& test : solver_.test_nets)
+    diagnostics.guard([&] {
+      test_nets_.push_back(std::make_unique<Net>(test, options, context_));
+      test_nets_.back()->require_sources("train");
+    });
+  diagnostics.throw_if_any();
+  for (const config::NetConfig* net : {&solver_.train_net})
+    for (const Note& note : net->notes)
+      reporter_.warn(fmt::format("{}: {}", note.location.text(), note.message));
+  for (const std::string& note : net_->graph().notes) reporter_.warn(note);
+  net_->initialise(seed_);
+  for (const auto& test : test_nets_) test->initialise(seed_);
+}
+
+void Trainer::build_optimizer() {
+  std::vector<optim::Param> params;
+  for (size_t i = 0; i < net_->params().size(); ++i) {
+    const graph::ParamInfo& info = net_->graph().params[i];
+    exec::Parameter& memory = net_->params()[i];
+    const size_t count = memory.physical_count();
+    // Statistics are in the list, with multiplier 0, because BVLC's history counts them.
+    params.push_back({info.name,
+                      {static_cast<float*>(memory.value()), count},
+                      {static_cast<const float*>(memory.gradient()), count},
+                      info.lr_mult,
+                      info.decay_mult});
+  }
+  optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params));
+}
+
+void Trainer::load_weights_files() {
+  std::vector<std::string> files = options_.weights;
+  if (files.empty())
+    for (const std::string& entry : param_.weights())
+      for (std::string& file : split(entry, ',')) files.push_back(std::move(file));
+  for (const std::string& path : files) {
+    const snapshot::WeightsFile file = snapshot::read_weights(path);
+    reporter_.info("Finetuning from " + path);
+    reporter_.info(load_weights(file, *net_).summary(path));
+    for (const auto& test : test_nets_) load_weights(file, *test);
+  }
+}
+
+void Trainer::restore(const snapshot::State& state) {
+  reporter_.info("Resuming from " + options_.snapshot);
+  const std::string type = param_.type().empty() ? "SGD" : param_.type();
+  if (!state.solver_type.empty() && state.solver_type != type)
+    throw Error(ErrorCode::kWeights, fmt::format("{} was written by {}, the solver says {}",
+                                                 options_.snapshot, state.solver_type, type))
+        .at(solver_.places.at("type"))
+        .advise(
+            "resume with the optimizer that wrote it, or start from its weights with --weights");
+  if (!state.learned_net.empty())
+    load_weights(snapshot::read_weights_of(state, options_.snapshot), *net_);
+  const size_t params = optimizer_->params().size();
+  const size_t slots = static_cast<size_t>(optimizer_->slot_count());
+  if (state.history.size() != params * slots)
+    throw Error(ErrorCode::kWeights,
+                fmt::format("{} holds {} history blobs, {} with {} parameters needs {}",
+                            options_.snapshot, state.history.size(), type, params, params * slots))
+        .advise(
+            "net and optimizer must be those that wrote the state; to keep only the weights, "
+            "pass the .caffemodel with --weights");
+  for (size_t h = 0; h < state.history.size(); ++h) {
+    const size_t p = h % params;
+    const snapshot::Blob& blob = state.history[h];
+    if (static_cast<int64_t>(blob.values.size()) != net_->graph().params[p].shape.count())
+      throw Error(ErrorCode::kWeights,
+                  fmt::format("history blob {} in {} is {}, parameter '{}' is {}", h,
+                              options_.snapshot, blob.shape.text(), net_->graph().params[p].name,
+                              net_->graph().params[p].shape.text()));
+    net_->params().from_plain(
+        p, blob.values, optimizer_->slot(static_cast<int>(h / params), static_cast<int>(p)).data());
+  }
+  iteration_ = state.iter;
+  for (size_t p = 0; p < params; ++p)
+    optimizer_->set_step_count(static_cast<int>(p),
+                               state.step_counts.empty() ? iteration_ : state.step_counts.at(p));
+  loss_window_ = state.loss_window;
+  batches_ = state.batches_read ? *state.batches_read : iteration_ * param_.iter_size();
+  // BVLC begins again at the first record.
+  first_batch_ = param_.caffe_compat() ? -batches_ : 0;
+  reporter_.info(
+      fmt::format("SGDSolver: restoring history; data go on at batch {}", first_batch_ + batches_));
+}
+
+std::pair<std::string, std::string> Trainer::snapshot_paths() const {
+  const std::string stem = fmt::format("{}_iter_{}", param_.snapshot_prefix(), iteration_);
+  return {stem + ".caffemodel", stem + ".solverstate"};
+}
+
+void Trainer::snapshot() {
+  const auto [weights, path] = snapshot_paths();
+  snapshot::State state;
+  state.learned_net_crc32 = snapshot::write_weights(weights, net_->graph().name, weights_of(*net_));
+  state.iter = iteration_;
+  state.learned_net = weights;
+  state.current_step = iteration_ > 0 ? optimizer_->policy().current_step(iteration_ - 1) : 0;
+  state.by_crema = true;
+  state.seed = seed_;
+  state.solver_type = param_.type().empty() ? "SGD" : param_.type();
+  state.loss_window = loss_window_;
+  state.batches_read = batches_;
+  const int params = static_cast<int>(optimizer_->params().size());
+  for (int p = 0; p < params; ++p) {
+    state.param_names.push_back(net_->graph().params[static_cast<size_t>(p)].name);
+    state.step_counts.push_back(optimizer_->step_count(p));
+  }
+  for (int slot = 0; slot < optimizer_->slot_count(); ++slot)
+    for (int p = 0; p < params; ++p) {
+      snapshot::Blob blob;
+      blob.shape = net_->graph().params[static_cast<size_t>(p)].shape;
+      blob.values =
+          net_->params().to_plain(static_cast<size_t>(p), optimizer_->slot(slot, p).data());
+      state.history.push_back(std::move(blob));
+    }
+  snapshot::write_state(path, state);
+  result_.weights = weights;
+  result_.state = path;
+  reporter_.emit(report::Snapshotted{iteration_, weights, path});
+}
+
+std::string newest_snapshot(const std::string& prefix) {
+  const std::filesystem::path stem(prefix);
+  const std::filesystem::path folder = stem.has_parent_path() ? stem.parent_path() : ".";
+  const std::string begin = stem.filename().string() + "_iter_", end = ".solverstate";
+  std::map<int64_t, std::string, std::greater<>> found;
+  std::error_code status;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, status)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with(begin) || !name.ends_with(end)) continue;
+    const std::string digits = name.substr(begin.size(), name.size() - begin.size() - end.size());
+    if (digits.empty() || digits.size() > 18 ||
+        digits.find_first_not_of("0123456789") != std::string::npos)
+      continue;
+    found[std::stoll(digits)] = (stem.parent_path() / name).string();
+  }
+  for (const auto& [iteration, path] : found) {
+    try {
+      snapshot::read_weights_of(snapshot::read_state(path), path);
+      return path;
+    } catch (const Error&) {
+      continue;  // damaged or its weights are gone: an earlier one may be whole
+    }
+  }
+  return {};
+}
+
+}  // namespace crema::train

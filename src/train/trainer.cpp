@@ -1,0 +1,189 @@
+#include "train/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/parallel.hpp"
+
+namespace crema::train {
+
+namespace {
+
+// Adds one batch's outputs to the sums; the first batch gives the shape.
+void accumulate(std::vector<report::Output>& sums, const std::vector<report::Output>& outputs) {
+  if (sums.empty()) {
+    sums = outputs;
+    return;
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (size_t k = 0; k < outputs[i].values.size(); ++k) sums[i].values[k] += outputs[i].values[k];
+}
+
+std::string type_of(const caffe::SolverParameter& param) {
+  return param.type().empty() ? "SGD" : param.type();
+}
+
+}  // namespace
+
+TrainResult Trainer::run() {
+  size_t parameters = 0;
+  for (const graph::ParamInfo& p : net_->graph().params)
+    if (!p.state) parameters += static_cast<size_t>(p.shape.count());
+  reporter_.emit(report::RunStarted{
+      net_->graph().name, type_of(param_), param_.lr_policy(), iteration_, param_.max_iter(),
+      net_->batch_size() * param_.iter_size(), parameters, compute_threads()});
+  watch_.restart();
+  since_display_.restart();
+  last_display_ = iteration_;
+  while (iteration_ < param_.max_iter() && !stop_) iterate();
+  finish();
+  result_.iteration = iteration_;
+  result_.loss = smoothed();
+  result_.seconds = watch_.seconds();
+  reporter_.emit(report::RunEnded{iteration_, result_.early, result_.seconds});
+  return result_;
+}
+
+void Trainer::iterate() {
+  if (param_.test_interval() > 0 && iteration_ % param_.test_interval() == 0 &&
+      (iteration_ > 0 || param_.test_initialization()))
+    test_all();
+  if (stop_) return;
+  if (net_->executor().plan().separate_gradients) net_->executor().clear_gradients();
+  double loss = 0;
+  for (int i = 0; i < param_.iter_size(); ++i) loss += pass();
+  iteration_loss_ = loss / param_.iter_size();
+  check_finite(iteration_loss_);
+  smooth(iteration_loss_);
+  if (param_.display() > 0 && iteration_ % param_.display() == 0) display(since_display_.seconds());
+  update();
+  if (options_.signals) handle(options_.signals->poll());
+  if (param_.snapshot() > 0 && iteration_ % param_.snapshot() == 0 &&
+      result_.state != snapshot_paths().second)
+    snapshot();
+}
+
+double Trainer::pass() {
+  net_->feed(first_batch_ + batches_);
+  const ops::StepInfo info = step_info(batches_);
+  const double loss = net_->executor().forward(info);
+  net_->executor().backward(info);
+  ++batches_;
+  return loss;
+}
+
+void Trainer::display(double seconds) {
+  const double done = static_cast<double>(iteration_ - last_display_);
+  reporter_.emit(report::Displayed{iteration_, done / (seconds > 0 ? seconds : 1), seconds,
+                                   param_.display(), smoothed(), net_->outputs()});
+  reporter_.emit(report::RateSet{iteration_, optimizer_->policy().rate(iteration_)});
+  since_display_.restart();
+  last_display_ = iteration_;
+}
+
+void Trainer::update() {
+  const optim::LrPolicy& policy = optimizer_->policy();
+  const int step = policy.current_step(iteration_);
+  if (step > (iteration_ > 0 ? policy.current_step(iteration_ - 1) : 0) &&
+      param_.lr_policy() == "multistep")
+    reporter_.emit(report::RateStepped{iteration_, step});
+  const optim::UpdateReport done = optimizer_->update(iteration_);
+  if (done.clip_scale < 1)
+    reporter_.emit(
+        report::Clipped{iteration_, done.gradient_norm, param_.clip_gradients(), done.clip_scale});
+  ++iteration_;
+  reporter_.emit(report::Iterated{iteration_, smoothed(), done.rate});
+  if (options_.after_update) options_.after_update(iteration_, iteration_loss_, done.rate);
+}
+
+void Trainer::smooth(double loss) {
+  const size_t window = static_cast<size_t>(std::max(1, param_.average_loss()));
+  loss_window_.push_back(static_cast<float>(loss));
+  if (loss_window_.size() > window)
+    loss_window_.erase(loss_window_.begin(), loss_window_.end() - static_cast<ptrdiff_t>(window));
+}
+
+double Trainer::smoothed() const {
+  if (loss_window_.empty()) return 0;
+  double sum = 0;
+  for (const float loss : loss_window_) sum += loss;
+  return sum / static_cast<double>(loss_window_.size());
+}
+
+void Trainer::check_finite(double loss) const {
+  if (std::isfinite(loss)) return;
+  Error error(ErrorCode::kNonFinite,
+              fmt::format("the loss became {} in iteration {}", loss, iteration_));
+  for (size_t i = 0; i < net_->params().size(); ++i) {
+    for (const float value : net_->params().value(i))
+      if (!std::isfinite(value)) {
+        error.note(fmt::format("parameter '{}' holds {}", net_->params()[i].name(), value));
+        break;
+      }
+  }
+  error.at(solver_.places.at("base_lr"));
+  error.advise(
+      fmt::format("the usual causes are a learning rate that is too high (it was {:g}), bad "
+                  "input values, or a loss of a label that never occurs; {}",
+                  optimizer_->policy().rate(iteration_),
+                  result_.state.empty() ? "no snapshot was written in this run"
+                                        : "the last good state is " + result_.state));
+  throw error;
+}
+
+void Trainer::handle(Action action) {
+  if (action == Action::kNone) return;
+  if (action != Action::kStop) snapshot();
+  if (action == Action::kSnapshot) return;
+  stop_ = true;
+  result_.early = true;
+  result_.requeue = action == Action::kSnapshotAndRequeue;
+}
+
+void Trainer::test_all() {
+  for (int i = 0; i < static_cast<int>(test_nets_.size()) && !stop_; ++i)
+    if (!test(i)) reporter_.info("Test interrupted.");
+}
+
+bool Trainer::test(int index) {
+  reporter_.emit(report::TestStarted{iteration_, index});
+  const Stopwatch watch;
+  Net& net = *test_nets_[static_cast<size_t>(index)];
+  const int batches = param_.test_iter(index);
+  // Which batches pass number n reads depends on n alone, so that a resumed run tests on the same.
+  const int64_t n = iteration_ / param_.test_interval() - (param_.test_initialization() ? 0 : 1);
+  double loss = 0;
+  std::vector<report::Output> sums;
+  for (int b = 0; b < batches; ++b) {
+    if (options_.signals) {
+      for (Action action; (action = options_.signals->poll()) != Action::kNone;) handle(action);
+      if (stop_) return false;
+    }
+    net.feed(n * batches + b);
+    loss += net.executor().forward(step_info(n * batches + b));
+    accumulate(sums, net.outputs());
+  }
+  for (report::Output& output : sums)
+    for (double& value : output.values) value /= batches;
+  report::Tested tested{iteration_, index, std::nullopt, sums, watch.seconds()};
+  if (param_.test_compute_loss()) tested.loss = loss / batches;
+  result_.tests.push_back({iteration_, index, tested.loss, sums});
+  reporter_.emit(tested);
+  return true;
+}
+
+void Trainer::finish() {
+  const bool saved = !result_.state.empty() && result_.state == snapshot_paths().second;
+  if (param_.snapshot_after_train() && !saved && !result_.requeue) snapshot();
+  if (result_.early) return;
+  if (param_.display() > 0 && iteration_ % param_.display() == 0) {
+    net_->feed(first_batch_ + batches_);
+    const double loss = net_->executor().forward(step_info(batches_));
+    smooth(loss);
+    reporter_.emit(report::FinalLoss{iteration_, smoothed()});
+  }
+  if (param_.test_interval() > 0 && iteration_ % param_.test_interval() == 0) test_all();
+}
+
+}  // namespace crema::train

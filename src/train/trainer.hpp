@@ -1,0 +1,107 @@
+// The training loop: batch -> forward, backward -> update -> events; tests, snapshots, resume.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/stop.hpp"
+#include "config/config.hpp"
+#include "optim/optimizer.hpp"
+#include "snapshot/state.hpp"
+#include "train/net.hpp"
+#include "train/weights.hpp"
+
+namespace crema::train {
+
+struct TrainOptions {
+  std::vector<std::string> weights;  // files to start from, in order
+  std::string snapshot;              // state to resume from; excludes weights
+  SignalActions* signals = nullptr;  // polled after every update and before every test batch
+  // After each update: completed updates, this iteration's loss and rate.
+  std::function<void(int64_t iteration, double loss, double rate)> after_update;
+};
+
+// The scores of one test pass.
+struct TestResult {
+  int64_t iteration = 0;
+  int net = 0;
+  std::optional<double> loss;
+  std::vector<report::Output> outputs;
+};
+
+struct TrainResult {
+  int64_t iteration = 0;
+  bool early = false;    // stopped by a signal
+  bool requeue = false;  // ... by SIGTERM, after a snapshot
+  double loss = 0;       // smoothed
+  double seconds = 0;
+  std::vector<TestResult> tests;  // every pass of the run
+  std::string weights, state;     // the last snapshot written; "" if none
+};
+
+class Trainer {
+ public:
+  // Builds everything and loads what options name. Error / ErrorList: kConfig, kData, kWeights,
+  // kOutput (the snapshot prefix cannot be written).
+  Trainer(config::SolverConfig solver, TrainOptions options, const Context& context);
+
+  // Trains to max_iter. Error{kNonFinite} if the loss stops being a number.
+  TrainResult run();
+
+  Net& net() { return *net_; }
+  const optim::Optimizer& optimizer() const { return *optimizer_; }
+  int64_t iteration() const { return iteration_; }
+  uint64_t seed() const { return seed_; }
+  // Writes <prefix>_iter_N.caffemodel, then .solverstate. Error{kOutput}.
+  void snapshot();
+
+ private:
+  void note_ignored_fields();
+  void choose_seed(const snapshot::State* state);
+  void build_nets();
+  void build_optimizer();
+  void load_weights_files();
+  void restore(const snapshot::State& state);
+  void probe_prefix() const;
+
+  void iterate();
+  double pass();
+  void display(double seconds);
+  void update();
+  void smooth(double loss);
+  double smoothed() const;
+  void check_finite(double loss) const;
+  void handle(Action action);
+  void test_all();
+  bool test(int index);
+  void finish();
+  std::pair<std::string, std::string> snapshot_paths() const;  // weights, state
+  ops::StepInfo step_info(int64_t pass) const { return {seed_, iteration_, pass}; }
+
+  config::SolverConfig solver_;
+  const caffe::SolverParameter& param_;
+  TrainOptions options_;
+  const Context& context_;
+  report::Reporter& reporter_;
+  std::unique_ptr<Net> net_;
+  std::vector<std::unique_ptr<Net>> test_nets_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  uint64_t seed_ = 0;
+  int64_t iteration_ = 0;    // completed updates
+  int64_t batches_ = 0;      // training batches read since the beginning of the run
+  int64_t first_batch_ = 0;  // data position at batches_ = 0 (negative after BVLC's restart)
+  std::vector<float> loss_window_;
+  Stopwatch watch_, since_display_;
+  int64_t last_display_ = 0;
+  double iteration_loss_ = 0;
+  bool stop_ = false;
+  TrainResult result_;
+};
+
+// The newest whole snapshot of a solver's prefix, for `--resume`; "" if there is none.
+std::string newest_snapshot(const std::string& prefix);
+
+}  // namespace crema::train
