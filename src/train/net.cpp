@@ -123,4 +123,13 @@ void Net::initialise(uint64_t seed) {
       params_->set_value(i, graph::initial_values(graph_->params[i], seed));
 }
 
+void accumulate(std::vector<report::Output>& sums, const std::vector<report::Output>& outputs) {
+  if (sums.empty()) {
+    sums = outputs;
+    return;
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (size_t k = 0; k < outputs[i].values.size(); ++k) sums[i].values[k] += outputs[i].values[k];
+}
+
 }  // namespace crema::train

@@ -69,4 +69,7 @@ class Net {
   std::set<std::string> shared_names_;
 };
 
+// Adds one batch's outputs to the sums over batches; empty sums take the first batch's.
+void accumulate(std::vector<report::Output>& sums, const std::vector<report::Output>& outputs);
+
 }  // namespace crema::train

@@ -10,16 +10,6 @@ namespace crema::train {
 
 namespace {
 
-// Adds one batch's outputs to the sums; the first batch gives the shape.
-void accumulate(std::vector<report::Output>& sums, const std::vector<report::Output>& outputs) {
-  if (sums.empty()) {
-    sums = outputs;
-    return;
-  }
-  for (size_t i = 0; i < outputs.size(); ++i)
-    for (size_t k = 0; k < outputs[i].values.size(); ++k) sums[i].values[k] += outputs[i].values[k];
-}
-
 std::string type_of(const caffe::SolverParameter& param) {
   return param.type().empty() ? "SGD" : param.type();
 }

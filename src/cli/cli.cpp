@@ -1,0 +1,154 @@
+#include "cli/cli.hpp"
+
+#include <fmt/format.h>
+#include <glog/logging.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/parallel.hpp"
+#include "base/text.hpp"
+#include "cli/engines.hpp"
+#include "cli/flags.hpp"
+#include "cli/verbs.hpp"
+#include "report/sinks.hpp"
+
+namespace crema::cli {
+
+namespace {
+
+constexpr const char* kUsage =
+    R"(crema trains convolutional networks from Caffe's prototxt files, each layer at its own rate.
+
+  crema train   --solver=S [--weights=W,... | --snapshot=X | --resume] [--set FIELD=VALUE]...
+  crema test    --model=M --weights=W [--iterations=N]
+  crema time    --model=M [--iterations=N] [--phase=TEST]
+  crema explain --solver=S [--snapshot=X] [--set FIELD=VALUE]...
+  crema plan    --model=M [--phase=TEST] [--memory]
+
+Flags (one dash or two):
+  --set FIELD=VALUE  overrides a solver field: --set base_lr=0.02 --set max_iter=200
+  --json=FILE        train, test: final metrics and paths
+  --threads=N        compute threads (default: all)
+  --level=N --stage=A,B         the net's state, for include and exclude rules
+  --sigint_effect, --sighup_effect=stop|snapshot|none    (SIGTERM: snapshot, exit code 75)
+  --log=auto|lines|progress     Caffe's log lines, or one progress line
+  --engines=A,B      onednn, openblas, reference, in order of preference
+  --plan_skip=PASS   leaves out a pass of the plan: inplace, memory
+  --help, --version
+
+Exit codes: 0 done, 1 command line, 2 definition, 3 unmatched rule, 4 data, 5 not a number,
+  6 output file, 7 weights or state file, 70 bug in crema, 75 stopped by SIGTERM after a snapshot
+)";
+
+using Verb = int (*)(Session&);
+const std::map<std::string, Verb>& verbs() {
+  static const std::map<std::string, Verb> table{
+      {"train", train}, {"test", test}, {"time", time}, {"explain", explain}, {"plan", plan}};
+  return table;
+}
+
+Verb find_verb(const std::vector<std::string>& words) {
+  std::vector<std::string> known;
+  for (const auto& [name, verb] : verbs()) known.push_back(name);
+  if (words.size() != 1)
+    throw Error(ErrorCode::kUsage,
+                words.empty() ? "no verb given" : fmt::format("unexpected word '{}'", words[1]))
+        .advise("crema VERB --flags; verbs: " + join(known, ", "));
+  const auto it = verbs().find(words[0]);
+  if (it == verbs().end())
+    throw Error(ErrorCode::kUsage, fmt::format("unknown verb '{}'", words[0]))
+        .advise(suggestion(words[0], known));
+  return it->second;
+}
+
+void start_logging(const char* program) {
+  // The classic prefix without a year is what log parsers read.
+  FLAGS_log_year_in_prefix = false;
+  if (FLAGS_log_dir.empty())
+    FLAGS_logtostderr = true;
+  else
+    FLAGS_alsologtostderr = true;
+  google::InitGoogleLogging(program);
+}
+
+void add_sink(Session& session) {
+  if (FLAGS_log != "auto" && FLAGS_log != "lines" && FLAGS_log != "progress")
+    throw Error(ErrorCode::kUsage, fmt::format("--log={} is unknown", FLAGS_log))
+        .advise("write auto, lines or progress");
+  session.progress = FLAGS_log == "progress" || (FLAGS_log == "auto" && ::isatty(STDERR_FILENO));
+  session.reporter.add(session.progress ? report::make_console(stderr) : report::make_glog_lines());
+}
+
+std::set<std::string> skipped_passes() {
+  std::set<std::string> out;
+  for (std::string& pass : split(FLAGS_plan_skip, ',')) {
+    const auto& known = plan::skippable_passes();
+    if (std::find(known.begin(), known.end(), pass) == known.end())
+      throw Error(ErrorCode::kUsage, fmt::format("--plan_skip: unknown pass '{}'", pass))
+          .advise(suggestion(pass, known));
+    out.insert(std::move(pass));
+  }
+  return out;
+}
+
+int run_verb(const Arguments& arguments, char** argv) {
+  const Verb verb = find_verb(arguments.words);
+  correct_openblas(argv);
+  start_logging(argv[0]);
+  if (FLAGS_threads < 0) throw Error(ErrorCode::kUsage, "--threads must not be negative");
+  start_compute_threads(FLAGS_threads);
+  Session session;
+  session.overrides = arguments.overrides;
+  add_sink(session);
+  const auto engines = make_engines(FLAGS_engines);
+  for (const auto& engine : engines) session.context.engines.push_back(engine.get());
+  session.context.reporter = &session.reporter;
+  session.context.plan_skip = skipped_passes();
+  return verb(session);
+}
+
+// Says what is wrong, on stderr and for scripts in the --json file.
+int report_failure(const char* text, ErrorCode code) {
+  std::fprintf(stderr, "%s\n", text);
+  if (!FLAGS_json.empty()) {
+    try {
+      write_json({{"error", text}, {"exit_code", static_cast<int>(code)}});
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+    }
+  }
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  try {
+    const Arguments arguments = parse_arguments(argc, argv);
+    if (arguments.version) {
+      std::puts("crema " CREMA_VERSION);
+      return 0;
+    }
+    const bool asks =
+        arguments.help || (arguments.words.size() == 1 && arguments.words[0] == "help");
+    if (asks || argc == 1) {
+      std::fputs(kUsage, asks ? stdout : stderr);
+      return asks ? 0 : static_cast<int>(ErrorCode::kUsage);
+    }
+    return run_verb(arguments, argv);
+  } catch (const ErrorList& errors) {
+    return report_failure(errors.what(), errors.code());
+  } catch (const Error& error) {
+    return report_failure(error.what(), error.code);
+  } catch (const std::bad_alloc&) {
+    return report_failure("error: out of memory\n  hint: a smaller batch_size needs less",
+                          ErrorCode::kInternal);
+  } catch (const std::exception& bug) {
+    return report_failure(bug.what(), ErrorCode::kInternal);
+  }
+}
+
+}  // namespace crema::cli

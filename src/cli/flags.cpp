@@ -1,0 +1,114 @@
+#include "cli/flags.hpp"
+
+#include <fmt/format.h>
+#include <gflags/gflags.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+DEFINE_string(solver, "", "train, explain: the solver definition");
+DEFINE_string(model, "", "test, time, plan: the net definition");
+DEFINE_string(weights, "", "train, test: .caffemodel files to start from, separated by commas");
+DEFINE_string(snapshot, "", "train: the .solverstate to resume from");
+DEFINE_bool(resume, false,
+            "train: resume from the solver's newest whole snapshot, if there is one");
+DEFINE_int32(iterations, 50, "test, time: batches to run");
+DEFINE_string(phase, "", "time, plan: TRAIN (default) or TEST");
+DEFINE_int32(level, 0, "the level of the net's state");
+DEFINE_string(stage, "", "stages of the net's state, separated by commas");
+DEFINE_string(gpu, "", "accepted for Caffe's sake; crema computes on the CPU");
+DEFINE_string(sigint_effect, "stop", "train: what SIGINT does: stop, snapshot or none");
+DEFINE_string(sighup_effect, "snapshot", "train: what SIGHUP does: stop, snapshot or none");
+DEFINE_int32(threads, 0, "compute threads; 0: as many as the machine has");
+DEFINE_string(json, "", "train, test: write the final metrics and paths to this file");
+DEFINE_string(engines, "", "engines in order of preference, separated by commas");
+DEFINE_string(plan_skip, "", "passes of the plan to leave out: inplace, memory");
+DEFINE_string(log, "auto", "auto, lines (Caffe's log lines) or progress (for a terminal)");
+DEFINE_bool(memory, false, "plan: show the memory map, step by step");
+
+namespace crema::cli {
+
+namespace {
+
+std::string flag_name(const std::string& argument) {
+  const size_t begin = argument.find_first_not_of('-');
+  const size_t end = argument.find('=');
+  return argument.substr(begin, end == std::string::npos ? end : end - begin);
+}
+
+void check_known(const std::string& argument) {
+  const std::string name = flag_name(argument);
+  gflags::CommandLineFlagInfo info;
+  if (gflags::GetCommandLineFlagInfo(name.c_str(), &info)) return;
+  if (name.starts_with("no") && gflags::GetCommandLineFlagInfo(name.c_str() + 2, &info) &&
+      info.type == "bool")
+    return;
+  std::vector<gflags::CommandLineFlagInfo> all;
+  gflags::GetAllFlags(&all);
+  std::vector<std::string> ours{"set", "help", "version"};
+  for (const auto& flag : all)
+    if (flag.filename.ends_with("cli/flags.cpp")) ours.push_back(flag.name);
+  throw Error(ErrorCode::kUsage, fmt::format("unknown flag '{}'", argument))
+      .advise(suggestion(name, ours, ours.size()));
+}
+
+// "--flag value" takes the next word; "--flag=value" and boolean flags do not.
+bool takes_next_word(const std::string& argument) {
+  gflags::CommandLineFlagInfo info;
+  return argument.find('=') == std::string::npos &&
+         gflags::GetCommandLineFlagInfo(flag_name(argument).c_str(), &info) && info.type != "bool";
+}
+
+}  // namespace
+
+Arguments parse_arguments(int argc, char** argv) {
+  Arguments out;
+  std::vector<std::string> flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument.size() < 2 || argument[0] != '-') {
+      out.words.push_back(argument);
+      continue;
+    }
+    const std::string name = flag_name(argument);
+    const bool has_value = argument.find('=') != std::string::npos;
+    const auto next = [&]() -> std::string {
+      if (i + 1 >= argc)
+        throw Error(ErrorCode::kUsage, fmt::format("flag '{}' needs a value", argument));
+      return argv[++i];
+    };
+    if (name == "help" || name == "h") {
+      out.help = true;
+    } else if (name == "version") {
+      out.version = true;
+    } else if (name == "set") {
+      out.overrides.push_back(has_value ? argument.substr(argument.find('=') + 1) : next());
+    } else {
+      check_known(argument);
+      flags.push_back(takes_next_word(argument) ? argument + "=" + next() : argument);
+    }
+  }
+  for (const std::string& flag : flags) {
+    const std::string name = flag_name(flag);
+    const size_t equals = flag.find('=');
+    gflags::CommandLineFlagInfo info;
+    const bool negated = !gflags::GetCommandLineFlagInfo(name.c_str(), &info);
+    const std::string value = negated                       ? "false"
+                              : equals == std::string::npos ? "true"
+                                                            : flag.substr(equals + 1);
+    const std::string target = negated ? name.substr(2) : name;
+    if (gflags::SetCommandLineOption(target.c_str(), value.c_str()).empty())
+      throw Error(ErrorCode::kUsage, fmt::format("'{}' is no value for flag '{}' of type {}", value,
+                                                 target, info.type));
+  }
+  return out;
+}
+
+const std::string& required(const char* verb, const char* flag, const std::string& value) {
+  if (value.empty())
+    throw Error(ErrorCode::kUsage, fmt::format("crema {} needs --{}", verb, flag))
+        .advise(fmt::format("crema {} --{}=FILE ...", verb, flag));
+  return value;
+}
+
+}  // namespace crema::cli

@@ -1,0 +1,19 @@
+// crema plan: kernels, layouts, reorders and memory of a net, with the reasons.
+#include <cstdio>
+
+#include "cli/flags.hpp"
+#include "cli/verbs.hpp"
+
+namespace crema::cli {
+
+int plan(Session& session) {
+  const caffe::Phase phase = phase_flag();
+  train::NetOptions options;
+  options.training = phase == caffe::TRAIN;
+  train::Net net(load_model("plan", phase), options, session.context);
+  const plan::Plan& made = net.executor().plan();
+  std::fputs((FLAGS_memory ? plan::explain_memory(made) : plan::explain(made)).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace crema::cli

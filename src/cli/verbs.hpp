@@ -1,0 +1,40 @@
+// The verbs, and what main gives to each.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "base/stop.hpp"
+#include "config/config.hpp"
+#include "train/trainer.hpp"
+
+namespace crema::cli {
+
+struct Session {
+  train::Context context;
+  report::Reporter reporter;
+  std::vector<std::string> overrides;  // --set
+  bool progress = false;               // a person watches a terminal
+};
+
+// Each returns the exit code.
+int train(Session& session);
+int test(Session& session);
+int time(Session& session);
+int explain(Session& session);
+int plan(Session& session);
+
+// The solver of --solver with --set, --level and --stage applied.
+config::SolverConfig load_solver(const char* verb, const Session& session);
+// The net of --model in this phase, with --level and --stage.
+config::NetConfig load_model(const char* verb, caffe::Phase phase);
+// --phase; TRAIN if empty.
+caffe::Phase phase_flag();
+
+// A blob's numbers as one number or a list.
+nlohmann::json to_json(const std::vector<report::Output>& outputs);
+// Writes --json if it was given, atomically.
+void write_json(const nlohmann::json& metrics);
+
+}  // namespace crema::cli
