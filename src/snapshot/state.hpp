@@ -17,12 +17,13 @@ struct State {
   int current_step = 0;
   std::vector<Blob> history;  // slot-major, owner-parameter order
 
-  // Absent in a state that BVLC wrote.
-  bool by_crema = false;
+  // crema's own: always written; absent in a state that BVLC wrote.
+  bool by_crema = false;  // set by read_state: the file had what follows
   uint64_t seed = 0;
   std::string solver_type;
-  std::vector<std::string> param_names;
-  std::vector<int64_t> step_counts;
+  std::optional<int64_t> batches_read;   // training batches: where the data go on
+  std::vector<std::string> param_names;  // as many as history has blobs per slot
+  std::vector<int64_t> step_counts;      // one per name
   std::vector<float> loss_window;
   std::optional<uint32_t> learned_net_crc32;
 };
@@ -30,10 +31,13 @@ struct State {
 // Error{kWeights}: missing, truncated, or another kind of file (a .caffemodel is recognised and
 // named, with the .solverstate that stands beside it).
 State read_state(const std::string& path);
+
+// Writes atomically. Error{kOutput}.
 void write_state(const std::string& path, const State& state);
 
 // The weights file a state names: as written, else the same file name beside the state (files that
-// were moved together). Error{kWeights} if neither exists, or if the checksum in the state differs.
+// were moved together). A checksum in the state decides between them. Error{kWeights} if there is
+// none, or none with that checksum.
 WeightsFile read_weights_of(const State& state, const std::string& state_path);
 
 }  // namespace crema::snapshot

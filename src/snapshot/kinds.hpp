@@ -1,0 +1,17 @@
+// What a file is, where it is not what was asked for.
+#pragma once
+
+#include <string>
+
+namespace crema::snapshot {
+
+// Throws Error{kWeights} if the file is missing, empty, HDF5, text or a Git LFS pointer. `wanted`
+// names what it should be; `hdf5_hint` says what to do about HDF5.
+void refuse_foreign(const std::string& path, const std::string& wanted,
+                    const std::string& hdf5_hint);
+
+// Cheap looks at the records; neither throws.
+bool looks_like_state(const std::string& path);
+bool looks_like_weights(const std::string& path);
+
+}  // namespace crema::snapshot

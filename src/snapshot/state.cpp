@@ -1,0 +1,158 @@
+#include "snapshot/state.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <limits>
+
+#include "proto/snapshot.pb.h"
+#include "snapshot/blobs.hpp"
+#include "snapshot/kinds.hpp"
+#include "snapshot/records.hpp"
+
+namespace crema::snapshot {
+
+namespace {
+
+constexpr const char* kHdf5Hint =
+    "resume it in BVLC Caffe with snapshot_format: BINARYPROTO and take a snapshot there";
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+  throw Error(ErrorCode::kWeights, fmt::format("'{}' {}", path, why));
+}
+
+// Everything but the history, which is large and goes straight into `history`.
+caffe::SolverState read_proto(const std::string& path, std::vector<Blob>& history) {
+  RecordReader records(path);
+  std::string rest;
+  while (records.next()) {
+    if (records.is(caffe::SolverState::kHistoryFieldNumber, Wire::kBytes)) {
+      caffe::BlobProto blob;
+      records.parse(blob);
+      history.push_back(to_blob(blob, fmt::format("'{}', history {}", path, history.size())));
+    } else {
+      records.append_to(rest);
+    }
+  }
+  caffe::SolverState proto;
+  // BVLC always writes iter; crema writes it last, so that a file cut off anywhere lacks it.
+  if (!proto.ParseFromString(rest) || !proto.has_iter())
+    refuse(path, "is cut off or no solver state: it does not say its iteration");
+  return proto;
+}
+
+State from_proto(const caffe::SolverState& proto) {
+  State out;
+  out.iter = proto.iter();
+  out.learned_net = proto.learned_net();
+  out.current_step = proto.current_step();
+  out.by_crema = proto.has_seed();
+  out.seed = proto.seed();
+  out.solver_type = proto.solver_type();
+  if (proto.has_batches_read()) out.batches_read = proto.batches_read();
+  out.param_names.assign(proto.param_name().begin(), proto.param_name().end());
+  out.step_counts.assign(proto.step_count().begin(), proto.step_count().end());
+  out.loss_window.assign(proto.loss_window().begin(), proto.loss_window().end());
+  if (proto.has_learned_net_crc32()) out.learned_net_crc32 = proto.learned_net_crc32();
+  return out;
+}
+
+// What is wrong with a state, "" if nothing.
+std::string flaw(const State& state) {
+  if (state.iter < 0 || state.current_step < 0 || state.batches_read.value_or(0) < 0)
+    return "counts iterations or steps below 0";
+  for (const int64_t count : state.step_counts)
+    if (count < 0) return "counts updates below 0";
+  const size_t params = state.param_names.size();
+  if (state.step_counts.size() != params && !state.step_counts.empty())
+    return fmt::format("names {} parameters, but counts the updates of {}", params,
+                       state.step_counts.size());
+  if (params > 0 && state.history.size() % params != 0)
+    return fmt::format("holds {} history blobs, not a multiple of its {} parameters",
+                       state.history.size(), params);
+  return {};
+}
+
+caffe::SolverState to_proto(const State& state) {
+  caffe::SolverState out;
+  out.set_learned_net(state.learned_net);
+  out.set_current_step(state.current_step);
+  out.set_seed(state.seed);
+  out.set_solver_type(state.solver_type);
+  if (state.batches_read) out.set_batches_read(*state.batches_read);
+  for (const std::string& name : state.param_names) out.add_param_name(name);
+  for (const int64_t count : state.step_counts) out.add_step_count(count);
+  for (const float loss : state.loss_window) out.add_loss_window(loss);
+  if (state.learned_net_crc32) out.set_learned_net_crc32(*state.learned_net_crc32);
+  return out;
+}
+
+[[noreturn]] void refuse_weights(const std::string& path) {
+  const std::string beside = std::filesystem::path(path).replace_extension(".solverstate").string();
+  Error error(ErrorCode::kWeights, fmt::format("'{}' holds weights, it is no solver state", path));
+  if (file_exists(beside))
+    throw error.advise(fmt::format("the state of that run stands beside it: '{}'", beside));
+  throw error.advise("pass it with --weights to start a new run from these weights");
+}
+
+}  // namespace
+
+State read_state(const std::string& path) {
+  refuse_foreign(path, "a .solverstate", kHdf5Hint);
+  std::vector<Blob> history;
+  State out;
+  try {
+    out = from_proto(read_proto(path, history));
+  } catch (const Error&) {
+    if (looks_like_weights(path)) refuse_weights(path);
+    throw;
+  }
+  out.history = std::move(history);
+  const std::string wrong = flaw(out);
+  if (!wrong.empty()) refuse(path, "is damaged: it " + wrong);
+  return out;
+}
+
+void write_state(const std::string& path, const State& state) {
+  const std::string wrong = flaw(state);
+  CREMA_CHECK(wrong.empty(), "a state that " + wrong);
+  CREMA_CHECK(state.iter <= std::numeric_limits<int32_t>::max(), "iter does not fit the format");
+  RecordWriter file(path);
+  file.write(to_proto(state).SerializeAsString());
+  for (const Blob& blob : state.history) {
+    const BlobRecord record(caffe::SolverState::kHistoryFieldNumber, blob);
+    file.write(record.head);
+    file.write(record.values);
+  }
+  std::string iter;
+  append_key(iter, caffe::SolverState::kIterFieldNumber, Wire::kVarint);
+  append_varint(iter, static_cast<uint64_t>(state.iter));
+  file.write(iter);
+  file.commit();
+}
+
+WeightsFile read_weights_of(const State& state, const std::string& state_path) {
+  if (state.learned_net.empty())
+    throw Error(ErrorCode::kWeights, fmt::format("'{}' names no weights file", state_path));
+  const std::filesystem::path written = state.learned_net;
+  const std::string beside =
+      (std::filesystem::path(state_path).parent_path() / written.filename()).string();
+  std::string differing;
+  for (const std::string& path : {written.string(), beside}) {
+    if (!file_exists(path) || path == differing) continue;
+    WeightsFile out = read_weights(path);
+    if (!state.learned_net_crc32 || out.crc32 == *state.learned_net_crc32) return out;
+    differing = path;
+  }
+  if (differing.empty())
+    throw Error(ErrorCode::kWeights, fmt::format("the weights of '{}' are missing: neither '{}' "
+                                                 "nor '{}' exists",
+                                                 state_path, state.learned_net, beside));
+  throw Error(ErrorCode::kWeights,
+              fmt::format("'{}' is not the weights file that '{}' was saved with: its checksum "
+                          "differs",
+                          differing, state_path))
+      .advise("put the two files of one snapshot side by side");
+}
+
+}  // namespace crema::snapshot
