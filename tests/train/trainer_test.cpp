@@ -1,0 +1,148 @@
+#include "train/trainer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "engines/reference/engine.hpp"
+
+namespace crema::train {
+namespace {
+
+const std::string kHere = CREMA_TEST_DIR "/train/";
+
+// Events are counted, nothing is printed.
+class Quiet final : public report::Sink {
+ public:
+  explicit Quiet(std::vector<report::Event>& events) : events_(events) {}
+  void on(const report::Event& event) override { events_.push_back(event); }
+
+ private:
+  std::vector<report::Event>& events_;
+};
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  TrainerTest() {
+    reporter_.add(std::make_unique<Quiet>(events_));
+    context_.engines = {&engine_};
+    context_.reporter = &reporter_;
+    folder_ = std::filesystem::path(::testing::TempDir()) /
+              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(folder_);
+  }
+  ~TrainerTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string prefix() const { return (folder_ / "run").string(); }
+  config::SolverConfig solver(const std::string& file, std::vector<std::string> overrides = {}) {
+    overrides.push_back("snapshot_prefix=\"" + prefix() + "\"");
+    return config::read_solver(kHere + file, overrides);
+  }
+  template <class Kind>
+  int count() const {
+    int n = 0;
+    for (const report::Event& event : events_) n += std::holds_alternative<Kind>(event);
+    return n;
+  }
+
+  ReferenceEngine engine_;
+  report::Reporter reporter_;
+  Context context_;
+  std::vector<report::Event> events_;
+  std::filesystem::path folder_;
+};
+
+// The question that crema comes from: two parameters, one of them at twice the rate.
+TEST_F(TrainerTest, toy_problem_moves_each_parameter_at_its_own_rate) {
+  const std::vector<double> x{0.8, 0.72, 0.688, 0.6752, 0.67008};
+  const std::vector<double> y{0.4, 0.56, 0.624, 0.6496, 0.65984};
+  Trainer* running = nullptr;
+  int updates = 0;
+  TrainOptions options;
+  options.after_update = [&](int64_t iteration, double, double rate) {
+    const size_t k = static_cast<size_t>(iteration) - 1;
+    EXPECT_DOUBLE_EQ(rate, 0.1f);
+    EXPECT_NEAR(running->net().params().value(0)[0], x.at(k), 1e-6);
+    EXPECT_NEAR(running->net().params().value(1)[0], y.at(k), 1e-6);
+    ++updates;
+  };
+  Trainer trainer(solver("toy_solver.prototxt"), options, context_);
+  running = &trainer;
+  EXPECT_EQ(trainer.net().params()[0].name(), "x/value");
+  trainer.run();
+  EXPECT_EQ(updates, 5);
+}
+
+TEST_F(TrainerTest, loss_is_reported_and_smoothed_over_average_loss) {
+  std::vector<double> losses;
+  TrainOptions options;
+  options.after_update = [&](int64_t, double loss, double) { losses.push_back(loss); };
+  Trainer trainer(solver("toy_solver.prototxt", {"average_loss=2", "display=1"}), options,
+                  context_);
+  const TrainResult result = trainer.run();
+  ASSERT_EQ(losses.size(), 5u);
+  EXPECT_NEAR(losses[0], 1.0, 1e-6);   // (1 - 0)^2
+  EXPECT_NEAR(losses[1], 0.16, 1e-6);  // (0.8 - 0.4)^2
+  EXPECT_EQ(count<report::Displayed>(), 5);
+  EXPECT_EQ(count<report::RateSet>(), 5);
+  EXPECT_EQ(count<report::FinalLoss>(), 1);  // one more forward pass after the last update
+  const double last = (0.67008 - 0.65984) * (0.67008 - 0.65984);
+  EXPECT_NEAR(result.loss, (losses[4] + last) / 2, 1e-7);
+}
+
+TEST_F(TrainerTest, resume_needs_the_optimizer_that_wrote_the_state) {
+  {
+    Trainer trainer(solver("toy_solver.prototxt"), {}, context_);
+    trainer.run();
+    trainer.snapshot();
+  }
+  TrainOptions options;
+  options.snapshot = prefix() + "_iter_5.solverstate";
+  try {
+    Trainer(solver("toy_solver.prototxt", {"type=Adam"}), options, context_);
+    FAIL() << "Adam took SGD's history";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kWeights);
+    EXPECT_NE(error.message.find("SGD"), std::string::npos);
+  }
+  Trainer again(solver("toy_solver.prototxt", {"max_iter=6"}), options, context_);
+  EXPECT_EQ(again.iteration(), 5);
+  EXPECT_NEAR(again.net().params().value(0)[0], 0.67008, 1e-6);
+}
+
+TEST_F(TrainerTest, newest_snapshot_skips_what_is_damaged) {
+  EXPECT_EQ(newest_snapshot(prefix()), "");
+  {
+    Trainer trainer(solver("toy_solver.prototxt", {"snapshot=2"}), {}, context_);
+    trainer.run();
+  }
+  EXPECT_EQ(newest_snapshot(prefix()), prefix() + "_iter_4.solverstate");
+  std::filesystem::resize_file(prefix() + "_iter_4.caffemodel", 20);
+  EXPECT_EQ(newest_snapshot(prefix()), prefix() + "_iter_2.solverstate");
+}
+
+TEST_F(TrainerTest, a_loss_that_is_no_number_stops_the_run_and_says_where) {
+  Trainer trainer(solver("toy_solver.prototxt", {"base_lr=1e30", "max_iter=100"}), {}, context_);
+  try {
+    trainer.run();
+    FAIL() << "the run went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kNonFinite);
+    EXPECT_NE(error.report().find("base_lr"), std::string::npos);
+    EXPECT_LT(trainer.iteration(), 10);
+  }
+}
+
+TEST_F(TrainerTest, a_snapshot_prefix_that_cannot_be_written_is_refused_before_training) {
+  try {
+    Trainer(config::read_solver(kHere + "toy_solver.prototxt",
+                                {"snapshot=1", "snapshot_prefix=\"/proc/nowhere/x\""}),
+            {}, context_);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kOutput);
+  }
+}
+
+}  // namespace
+}  // namespace crema::train

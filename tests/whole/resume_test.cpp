@@ -1,0 +1,91 @@
+// Same files, same seed, same threads: same bits, also across a resume and whatever prefetches.
+#include <signal.h>
+
+#include "program.hpp"
+
+namespace crema::whole {
+namespace {
+
+class ResumeTest : public ProgramTest {
+ protected:
+  std::string train(const std::string& prefix, const std::string& more = "") const {
+    return "train --solver=" + fixtures +
+           "small_solver.prototxt --log=lines --threads=2 --set "
+           "snapshot_prefix=" +
+           prefix + " " + more;
+  }
+};
+
+TEST_F(ResumeTest, two_hundred_iterations_or_a_hundred_twice_give_the_same_bytes) {
+  const Outcome whole = crema(train("whole/x"));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  ASSERT_EQ(crema(train("halves/x", "--set max_iter=100")).code, 0);
+  const Outcome rest = crema(train("halves/x", "--snapshot=halves/x_iter_100.solverstate"));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(bytes("whole/x_iter_200.caffemodel"), bytes("halves/x_iter_200.caffemodel"));
+  // What is shown is the same too: the last line of the smoothed loss and of the test.
+  const auto last = [](const std::string& log, const std::string& what) {
+    const size_t at = log.rfind(what);
+    return at == std::string::npos ? what : log.substr(at, log.find('\n', at) - at);
+  };
+  for (const char* what :
+       {"Iteration 200, loss = ", "Test net output #0", "Iteration 180, lr = "}) {
+    EXPECT_TRUE(whole.says(what)) << what;
+    EXPECT_EQ(last(whole.err, what), last(rest.err, what));
+  }
+}
+
+TEST_F(ResumeTest, one_and_four_prefetch_threads_give_the_same_bytes) {
+  ASSERT_EQ(crema(train("one/x", "--set max_iter=60")).code, 0);
+  ASSERT_EQ(crema(train("four/x", "--set max_iter=60 --set prefetch_threads=4")).code, 0);
+  EXPECT_EQ(bytes("one/x_iter_60.caffemodel"), bytes("four/x_iter_60.caffemodel"));
+}
+
+TEST_F(ResumeTest, another_seed_gives_other_bytes) {
+  ASSERT_EQ(crema(train("a/x", "--set max_iter=5")).code, 0);
+  ASSERT_EQ(crema(train("b/x", "--set max_iter=5 --set random_seed=8")).code, 0);
+  EXPECT_NE(bytes("a/x_iter_5.caffemodel"), bytes("b/x_iter_5.caffemodel"));
+}
+
+TEST_F(ResumeTest, sigterm_snapshots_and_asks_to_be_run_again) {
+  const std::string endless = train("killed/x", "--set max_iter=1000000");
+  const Outcome killed =
+      shell("crema " + endless + " & pid=$!; sleep 2; kill -TERM $pid; wait $pid");
+  EXPECT_EQ(killed.code, 75) << killed.err;
+  EXPECT_TRUE(killed.says("Optimization stopped early."));
+  // --resume finds it, and goes on to where an undisturbed run would be.
+  const size_t at = killed.err.rfind("_iter_");
+  ASSERT_NE(at, std::string::npos);
+  const int reached = std::atoi(killed.err.c_str() + at + 6);
+  ASSERT_GT(reached, 0);
+  const std::string end = "--set max_iter=" + std::to_string(reached + 20);
+  const Outcome resumed = crema(train("killed/x", "--resume " + end));
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_TRUE(resumed.says("Resuming from killed/x_iter_" + std::to_string(reached)));
+  ASSERT_EQ(crema(train("straight/x", end)).code, 0);
+  const std::string file = "/x_iter_" + std::to_string(reached + 20) + ".caffemodel";
+  EXPECT_EQ(bytes("killed" + file), bytes("straight" + file));
+}
+
+TEST_F(ResumeTest, sighup_snapshots_and_goes_on_sigint_stops) {
+  const Outcome run = shell("crema " + train("signals/x", "--set max_iter=1000000") +
+                            " & pid=$!; sleep 1.5; kill -HUP $pid; sleep 0.7; kill -INT $pid; "
+                            "wait $pid");
+  EXPECT_EQ(run.code, 0) << run.err;
+  const size_t first = run.err.find("Snapshotting to binary proto file");
+  EXPECT_NE(first, std::string::npos);
+  EXPECT_NE(run.err.find("Snapshotting to binary proto file", first + 1), std::string::npos);
+}
+
+TEST_F(ResumeTest, kill_minus_nine_leaves_a_snapshot_that_resumes) {
+  const Outcome killed =
+      shell("crema " + train("killed/x", "--set max_iter=1000000 --set snapshot=5") +
+            " & pid=$!; sleep 2; kill -KILL $pid; wait $pid");
+  EXPECT_EQ(killed.code, 137);
+  const Outcome resumed = crema(train("killed/x", "--resume --set max_iter=1"));
+  EXPECT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_TRUE(resumed.says("Resuming from killed/x_iter_")) << resumed.err;
+}
+
+}  // namespace
+}  // namespace crema::whole
