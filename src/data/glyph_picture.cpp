@@ -12,19 +12,19 @@ namespace {
 // How hard the set is. Lengths are in pixels of a 28 x 28 picture; "swing" bounds a symmetric draw
 // that is zero most often (the sum of two uniform ones).
 constexpr float kGlyphHeight = 20.0f;    // of the 100 units of the stroke table
-constexpr float kRotationSwing = 0.45f;  // radians
-constexpr float kShearSwing = 0.35f;
-constexpr float kStretchSwing = 0.30f;  // of the width against the height
-constexpr float kLeastScale = 0.72f, kMostScale = 1.12f;
-constexpr float kShiftSwing = 3.5f;
-constexpr float kElasticSwing = 2.6f;
-constexpr float kLeastRadius = 0.55f, kMostRadius = 1.45f;  // half the width of the pen
-constexpr float kLeastInk = 110.0f, kMostInk = 255.0f;      // grey levels above the paper
-constexpr float kMostPaper = 50.0f;
-constexpr float kMostNoise = 28.0f;     // standard deviation in grey levels
-constexpr float kClutterChance = 0.5f;  // of each of the two stray strokes
+constexpr float kRotationSwing = 0.36f;  // radians
+constexpr float kShearSwing = 0.28f;
+constexpr float kStretchSwing = 0.28f;  // of the width against the height
+constexpr float kLeastScale = 0.78f, kMostScale = 1.12f;
+constexpr float kShiftSwing = 3.0f;
+constexpr float kElasticSwing = 2.2f;
+constexpr float kLeastRadius = 0.60f, kMostRadius = 1.45f;  // half the width of the pen
+constexpr float kLeastInk = 130.0f, kMostInk = 255.0f;      // grey levels above the paper
+constexpr float kMostPaper = 40.0f;
+constexpr float kMostNoise = 18.0f;      // standard deviation in grey levels
+constexpr float kClutterChance = 0.25f;  // of each of the two stray strokes
 constexpr float kLeastStray = 2.5f, kMostStray = 7.0f;
-constexpr float kBlotChance = 0.30f;                  // of a spot without ink
+constexpr float kBlotChance = 0.15f;                  // of a spot without ink
 constexpr float kLeastBlot = 1.2f, kMostBlot = 3.0f;  // its radius
 
 constexpr uint64_t kNoiseBlock = uint64_t{1} << 32;  // far beyond the other draws of a picture

@@ -1,0 +1,282 @@
+// The Data source: LMDB databases of Datums.
+#include <fmt/format.h>
+#include <lmdb.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "data/mean_file.hpp"
+#include "data/support.hpp"
+#include "proto/blob.pb.h"
+
+namespace crema::data {
+namespace {
+
+std::string interop(const std::string& name) {
+  return golden("interop/" + name);
+}
+
+config::LayerConfig lmdb_layer(const std::string& folder, int batch, const std::string& more = "") {
+  return layer_of(
+      fmt::format("type: \"Data\" top: \"data\" top: \"label\" data_param {{ source: "
+                  "\"{}\" batch_size: {} backend: LMDB }} {}",
+                  folder, batch, more));
+}
+
+// Writes an LMDB database.
+void write_lmdb(const std::string& folder,
+                const std::vector<std::pair<std::string, std::string>>& records) {
+  std::filesystem::create_directory(folder);
+  MDB_env* env = nullptr;
+  MDB_txn* txn = nullptr;
+  MDB_dbi dbi = 0;
+  ASSERT_EQ(mdb_env_create(&env), 0);
+  ASSERT_EQ(mdb_env_open(env, folder.c_str(), 0, 0664), 0);
+  ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
+  ASSERT_EQ(mdb_dbi_open(txn, nullptr, 0, &dbi), 0);
+  for (const auto& [key, value] : records) {
+    MDB_val k{key.size(), const_cast<char*>(key.data())};
+    MDB_val v{value.size(), const_cast<char*>(value.data())};
+    ASSERT_EQ(mdb_put(txn, dbi, &k, &v, 0), 0);
+  }
+  ASSERT_EQ(mdb_txn_commit(txn), 0);
+  mdb_env_close(env);
+}
+
+std::string datum(int channels, int height, int width, int label, size_t bytes) {
+  caffe::Datum out;
+  out.set_channels(channels);
+  out.set_height(height);
+  out.set_width(width);
+  out.set_label(label);
+  out.set_data(std::string(bytes, static_cast<char>(label)));
+  return out.SerializeAsString();
+}
+
+struct Row {
+  std::string key;
+  float label = 0;
+  std::string shape;
+};
+std::vector<Row> read_tsv(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<Row> rows;
+  std::string line;
+  while (std::getline(file, line)) {
+    if (line.starts_with("#")) continue;
+    std::istringstream words(line);
+    Row row;
+    std::string c, h, w;
+    std::getline(words, row.key, '\t');
+    words >> row.label >> c >> h >> w;
+    row.shape = c + "x" + h + "x" + w;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+class DataGolden : public testing::TestWithParam<const char*> {};
+TEST_P(DataGolden, ReadsAsCaffe) {
+  GoldenCase(interop(GetParam())).expect_same();
+}
+INSTANTIATE_TEST_SUITE_P(Interop, DataGolden,
+                         testing::Values("cifar_raw_mean_file", "float_mean_file", "float_wrap",
+                                         "mnist_crop", "mnist_crop_mean_file", "mnist_mean_file",
+                                         "mnist_mean_value", "mnist_one_top", "mnist_plain",
+                                         "mnist_scale", "mnist_train_phase", "png_gray_raw"));
+
+class DataEpoch : public testing::TestWithParam<const char*> {};
+TEST_P(DataEpoch, LabelsAndShapesOfEveryRecordInKeyOrder) {
+  const std::string name = GetParam();
+  const std::vector<Row> rows = read_tsv(interop(name.substr(0, name.rfind('_')) + ".tsv"));
+  const auto loader = open_test(lmdb_layer(interop(name), 1));
+  ASSERT_GT(rows.size(), 5u);
+  ASSERT_EQ(loader->samples(), static_cast<int64_t>(rows.size()));
+  EXPECT_EQ(loader->shapes()[0].text(), "1x" + rows[0].shape);
+  EXPECT_EQ(loader->shapes()[1].text(), "1");
+  for (const Row& row : rows) ASSERT_EQ(loader->next()[1][0], row.label) << row.key;
+  EXPECT_EQ(loader->next()[1][0], rows[0].label);
+}
+INSTANTIATE_TEST_SUITE_P(Interop, DataEpoch,
+                         testing::Values("mnist100_lmdb", "cifar40_raw_lmdb", "float6_lmdb"));
+
+// The mean over an epoch is what compute_image_mean found: every pixel of every record counts.
+TEST(Data, MeanOverAnEpochIsThatOfCaffesTool) {
+  for (const char* name : {"mnist100", "cifar40", "float6"}) {
+    const std::string folder =
+        interop(name + std::string(name == std::string("cifar40") ? "_raw_lmdb" : "_lmdb"));
+    const auto loader = open_test(lmdb_layer(folder, 1));
+    const MeanImage expected = read_mean_file(interop(name + std::string("_mean.binaryproto")));
+    std::vector<double> sum(expected.values.size());
+    for (int64_t i = 0; i < loader->samples(); ++i) {
+      const std::span<const float> image = loader->next()[0];
+      ASSERT_EQ(image.size(), sum.size());
+      for (size_t k = 0; k < sum.size(); ++k) sum[k] += image[k];
+    }
+    for (size_t k = 0; k < sum.size(); ++k)
+      ASSERT_NEAR(sum[k] / static_cast<double>(loader->samples()), expected.values[k], 1e-3)
+          << name;
+  }
+}
+
+TEST(Data, LeavesTheFolderAsItWas) {
+  const TemporaryFolder folder;
+  std::filesystem::copy(interop("float6_lmdb"), folder / "db");
+  { open_test(lmdb_layer(folder / "db", 2))->next(); }
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "db")) {
+    EXPECT_EQ(entry.path().filename(), "data.mdb");
+    ++files;
+  }
+  EXPECT_EQ(files, 1);
+}
+
+TEST(Data, ReadsLargeRecordsAndTheSameFolderTwice) {
+  const TemporaryFolder folder;
+  std::vector<std::pair<std::string, std::string>> records;
+  for (int i = 0; i < 30; ++i)
+    records.emplace_back(fmt::format("{:08}", i), datum(3, 70, 70, i, 3 * 70 * 70));
+  write_lmdb(folder / "db", records);
+  const auto one = open_test(lmdb_layer(folder / "db", 4));
+  const auto two = open_test(lmdb_layer(folder / "db", 7));
+  EXPECT_EQ(one->samples(), 30);
+  EXPECT_EQ(one->next()[0][3 * 3 * 70 * 70], 3.0f);
+  EXPECT_EQ(two->next()[1][6], 6.0f);
+}
+
+TEST(Data, EncodedRecordsAreNamed) {
+  for (const char* name : {"cifar40_jpg_lmdb", "png8_lmdb"}) {
+    const Error error =
+        expect_refused(ErrorCode::kData, "encoded image", lmdb_layer(interop(name), 2));
+    EXPECT_THAT(error.message, testing::HasSubstr("record 0 (key '0000000"));
+    EXPECT_THAT(error.hint, testing::HasSubstr("without --encoded"));
+  }
+}
+
+TEST(Data, BrokenDatumsAreNamed) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"\xff\xff\xff", "is not a Datum"},
+      {datum(1, 4, 4, 0, 15), "15 values where its size 1x4x4 asks for 16"},
+      {datum(1, 4, 4, 0, 0), "0 values where its size 1x4x4 asks for 16"},
+      {datum(0, 4, 4, 0, 16), "impossible size 0x4x4"},
+      {datum(-1, -4, 4, 0, 16), "impossible size -1x-4x4"},
+      {datum(65536, 65536, 65536, 0, 16), "impossible size"},
+      {"", "impossible size 0x0x0"},
+  };
+  for (const auto& [record, message] : cases) {
+    const TemporaryFolder folder;
+    write_lmdb(folder / "db", {{std::string("k\x01", 2), record}});
+    const Error error = expect_refused(ErrorCode::kData, message, lmdb_layer(folder / "db", 1));
+    EXPECT_THAT(error.message, testing::HasSubstr("record 0 (key 'k\\x01')"));
+  }
+}
+
+TEST(Data, ARecordOfAnotherSizeIsNamedByTheBatchConcerned) {
+  const TemporaryFolder folder;
+  write_lmdb(folder / "db", {{"a", datum(1, 4, 4, 0, 16)},
+                             {"b", datum(1, 4, 4, 1, 16)},
+                             {"c", datum(1, 4, 5, 2, 20)},
+                             {"d", datum(1, 4, 4, 3, 16)}});
+  const auto loader = open_test(lmdb_layer(folder / "db", 2));
+  EXPECT_EQ(loader->next()[1][1], 1.0f);
+  for (int again = 0; again < 2; ++again) {
+    const Error error = expect_error(ErrorCode::kData, "is 1x4x5 but the first one is 1x4x4",
+                                     [&] { loader->next(); });
+    EXPECT_THAT(error.message, testing::HasSubstr("record 2 (key 'c')"));
+    EXPECT_TRUE(error.location.known());
+    EXPECT_EQ(loader->position(), 1);
+  }
+  loader->seek(2);
+  EXPECT_EQ(loader->next()[1][1], 1.0f);
+  // Cropped to one size they go together.
+  const auto cropped = open_test(lmdb_layer(folder / "db", 4, "transform_param { crop_size: 4 }"));
+  EXPECT_EQ(cropped->next()[1][2], 2.0f);
+  const auto small = open_test(lmdb_layer(folder / "db", 4, "transform_param { crop_size: 3 }"));
+  EXPECT_EQ(small->shapes()[0].text(), "4x1x3x3");
+}
+
+TEST(Data, ASampleTooSmallForTheCropIsTheDatasFault) {
+  const TemporaryFolder folder;
+  write_lmdb(folder / "db", {{"a", datum(1, 4, 4, 0, 16)}, {"b", datum(1, 3, 4, 1, 12)}});
+  const auto loader = open_test(lmdb_layer(folder / "db", 2, "transform_param { crop_size: 4 }"));
+  expect_error(ErrorCode::kData, "record 1 (key 'b')", [&] { loader->next(); });
+}
+
+TEST(Data, MissingEmptyAndForeignDatabases) {
+  const TemporaryFolder folder;
+  Error error = expect_refused(ErrorCode::kData, "there is no", lmdb_layer(folder / "none", 1));
+  EXPECT_THAT(error.hint, testing::HasSubstr(folder / "none"));
+  std::filesystem::create_directory(folder / "empty");
+  expect_refused(ErrorCode::kData, "no data.mdb", lmdb_layer(folder / "empty", 1));
+  write_lmdb(folder / "no_records", {});
+  expect_refused(ErrorCode::kData, "holds no records", lmdb_layer(folder / "no_records", 1));
+  std::filesystem::create_directory(folder / "zero");
+  write_file_atomically(folder / "zero/data.mdb", "");
+  expect_refused(ErrorCode::kData, "0 bytes", lmdb_layer(folder / "zero", 1));
+  std::filesystem::create_directory(folder / "text");
+  write_file_atomically(folder / "text/data.mdb", std::string(9000, 'x'));
+  expect_refused(ErrorCode::kData, "is no LMDB database", lmdb_layer(folder / "text", 1));
+  expect_refused(ErrorCode::kData, "is a LevelDB database",
+                 lmdb_layer(interop("mnist100_leveldb"), 1));
+  expect_refused(ErrorCode::kConfig, "data_param.source is not set", lmdb_layer("", 1));
+}
+
+// At every page boundary and between: an error, never a signal.
+TEST(Data, ADatabaseCutShortIsAnError) {
+  const std::string whole = read_file(interop("mnist100_lmdb/data.mdb"), ErrorCode::kData);
+  for (size_t keep = 1; keep < whole.size(); keep += 4096 / 2 + 1) {
+    const TemporaryFolder folder;
+    std::filesystem::create_directory(folder / "db");
+    write_file_atomically(folder / "db/data.mdb", whole.substr(0, keep));
+    expect_refused(ErrorCode::kData, "LMDB database", lmdb_layer(folder / "db", 1));
+  }
+}
+
+TEST(Data, ADamagedHeaderIsAnError) {
+  std::string bytes = read_file(interop("float6_lmdb/data.mdb"), ErrorCode::kData);
+  for (const char page_size : {'\x00', '\x03'}) {
+    const TemporaryFolder folder;
+    std::filesystem::create_directory(folder / "db");
+    bytes[41] = page_size;
+    write_file_atomically(folder / "db/data.mdb", bytes);
+    expect_refused(ErrorCode::kData, "pages of", lmdb_layer(folder / "db", 1));
+  }
+}
+
+TEST(Data, LevelDbIsRefusedWithTheWayOut) {
+  Error error = expect_refused(ErrorCode::kConfig, "LEVELDB",
+                               layer_of_file(interop("mnist_leveldb.prototxt")));
+  EXPECT_THAT(error.hint, testing::HasSubstr("--backend=lmdb"));
+  EXPECT_EQ(error.location.line, 9);
+  // The default of Caffe, with a folder that is an LMDB in truth.
+  error =
+      expect_refused(ErrorCode::kConfig, "no backend is given",
+                     layer_of("type: \"Data\" top: \"d\" data_param { batch_size: 1 source: \"" +
+                              interop("mnist100_lmdb") + "\" }"));
+  EXPECT_THAT(error.hint, testing::HasSubstr("write backend: LMDB"));
+}
+
+TEST(Data, WrongUseOfTheLayer) {
+  const std::string source =
+      "data_param { backend: LMDB source: \"" + interop("float6_lmdb") + "\"";
+  Error error = expect_refused(ErrorCode::kConfig, "batch_size must be > 0",
+                               layer_of("type: \"Data\" top: \"d\" " + source + " }"));
+  EXPECT_EQ(error.location.line, 1);
+  expect_refused(ErrorCode::kConfig, "batch_size must be > 0",
+                 layer_of("type: \"Data\" top: \"d\" " + source + " batch_size: 0 }"));
+  expect_refused(ErrorCode::kConfig, "more than 2^31 elements",
+                 layer_of("type: \"Data\" top: \"d\" " + source + " batch_size: 4000000000 }"));
+  expect_refused(
+      ErrorCode::kConfig, "this layer has 3",
+      layer_of("type: \"Data\" top: \"a\" top: \"b\" top: \"c\" " + source + " batch_size: 1 }"));
+  expect_refused(ErrorCode::kConfig, "this layer has 0",
+                 layer_of("type: \"Data\" " + source + " batch_size: 1 }"));
+  expect_refused(
+      ErrorCode::kConfig, "takes no bottoms",
+      layer_of("type: \"Data\" bottom: \"x\" top: \"d\" " + source + " batch_size: 1 }"));
+  expect_refused(ErrorCode::kConfig, "prefetch must be",
+                 layer_of("type: \"Data\" top: \"d\" " + source + " batch_size: 1 prefetch: 0 }"));
+}
+
+}  // namespace
+}  // namespace crema::data
