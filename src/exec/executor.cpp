@@ -193,4 +193,12 @@ std::vector<float> Executor::read(int value) const {
   return out;
 }
 
+std::vector<double> Executor::read_f64(int value) const {
+  CREMA_CHECK(plan_->dtype == DType::kF64, "read_f64 of an f32 plan");
+  const int id = plan_->value_tensors[value];
+  if (id == kNone || address(id) == nullptr) return {};
+  const double* data = static_cast<const double*>(address(id));
+  return {data, data + plan_->tensors[id].desc.shape.count()};
+}
+
 }  // namespace crema::exec

@@ -33,6 +33,8 @@ class Executor {
   // Row-major copy of a value after a pass: outputs and losses always, other blobs if the plan
   // keeps them. Empty if the plan does not compute it.
   std::vector<float> read(int value) const;
+  // The same without rounding, of an f64 plan.
+  std::vector<double> read_f64(int value) const;
   const plan::Plan& plan() const { return *plan_; }
   ParamStore& params() const { return *params_; }
 
