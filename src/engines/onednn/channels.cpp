@@ -1,0 +1,129 @@
+#include "engines/onednn/channels.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/parallel.hpp"
+
+namespace crema::onednn {
+namespace {
+
+constexpr int64_t kGrain = 4096;  // elements below which a second thread does not pay
+
+int64_t grain_of(int64_t elements_each) {
+  return std::max<int64_t>(1, kGrain / std::max<int64_t>(1, elements_each));
+}
+
+template <int kLanes>
+void affine(const ChannelView& v, const float* x, const float* factor, const float* bias,
+            float* y) {
+  const int64_t size = v.positions * kLanes;
+  parallel_for(v.batch * v.blocks, grain_of(size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i % v.blocks * kLanes;
+      std::array<float, kLanes> f{}, b{};
+      for (int64_t l = 0; l < std::min<int64_t>(kLanes, v.channels - first); ++l) {
+        f[static_cast<size_t>(l)] = factor != nullptr ? factor[first + l] : 1.0f;
+        b[static_cast<size_t>(l)] = bias != nullptr ? bias[first + l] : 0.0f;
+      }
+      const float* from = x + i * size;
+      float* to = y + i * size;
+      for (int64_t p = 0; p < v.positions; ++p)
+        for (int l = 0; l < kLanes; ++l)
+          to[p * kLanes + l] =
+              from[p * kLanes + l] * f[static_cast<size_t>(l)] + b[static_cast<size_t>(l)];
+    }
+  });
+}
+
+// One image's block is summed in single precision, in short runs, the runs in double.
+template <int kLanes, bool kProduct>
+void sum_block(int64_t positions, const float* g, const float* x,
+               std::array<double, kLanes>& total) {
+  constexpr int64_t kRun = 64;
+  for (int64_t p = 0; p < positions; p += kRun) {
+    std::array<float, kLanes> run{};
+    for (int64_t q = p; q < std::min(positions, p + kRun); ++q)
+      for (int l = 0; l < kLanes; ++l) {
+        const int64_t at = q * kLanes + l;
+        run[static_cast<size_t>(l)] += kProduct ? g[at] * x[at] : g[at];
+      }
+    for (size_t l = 0; l < kLanes; ++l) total[l] += static_cast<double>(run[l]);
+  }
+}
+
+template <int kLanes>
+void sums_of(const ChannelView& v, const float* g, const float* x, float* sums) {
+  const int64_t size = v.positions * kLanes;
+  parallel_for(v.blocks, grain_of(size * v.batch), [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      std::array<double, kLanes> total{};
+      for (int64_t n = 0; n < v.batch; ++n) {
+        const int64_t at = (n * v.blocks + block) * size;
+        if (x != nullptr)
+          sum_block<kLanes, true>(v.positions, g + at, x + at, total);
+        else
+          sum_block<kLanes, false>(v.positions, g + at, nullptr, total);
+      }
+      const int64_t first = block * kLanes;
+      for (int64_t l = 0; l < std::min<int64_t>(kLanes, v.channels - first); ++l)
+        sums[first + l] = static_cast<float>(total[static_cast<size_t>(l)]);
+    }
+  });
+}
+
+// fn(std::integral_constant<int, lanes>)
+template <class Fn>
+void with_lanes(int lanes, Fn&& fn) {
+  switch (lanes) {
+    case 1:
+      return fn(std::integral_constant<int, 1>());
+    case 4:
+      return fn(std::integral_constant<int, 4>());
+    case 8:
+      return fn(std::integral_constant<int, 8>());
+    case 16:
+      return fn(std::integral_constant<int, 16>());
+    default:
+      CREMA_CHECK(false, "ChannelView::of lets no other block size pass");
+  }
+}
+
+}  // namespace
+
+std::optional<ChannelView> ChannelView::of(const Desc& desc) {
+  const auto& data = desc.data;
+  const auto& blocking = data.format_desc.blocking;
+  if (data.format_kind != dnnl_blocked || data.ndims < 2 || blocking.inner_nblks > 1)
+    return std::nullopt;
+  ChannelView view;
+  if (blocking.inner_nblks == 1) {
+    view.lanes = static_cast<int>(blocking.inner_blks[0]);
+    const bool known_size = view.lanes == 4 || view.lanes == 8 || view.lanes == 16;
+    if (blocking.inner_idxs[0] != 1 || !known_size) return std::nullopt;
+  }
+  view.batch = data.dims[0];
+  view.channels = data.dims[1];
+  view.blocks = data.padded_dims[1] / view.lanes;
+  view.positions = 1;
+  for (int axis = data.ndims - 1; axis >= 2; --axis) {
+    if (data.dims[axis] > 1 && blocking.strides[axis] != view.positions * view.lanes)
+      return std::nullopt;
+    view.positions *= data.dims[axis];
+  }
+  const int64_t block = view.positions * view.lanes;
+  if (view.blocks > 1 && blocking.strides[1] != block) return std::nullopt;
+  if (view.batch > 1 && blocking.strides[0] != block * view.blocks) return std::nullopt;
+  return view;
+}
+
+void channel_affine(const ChannelView& view, const float* x, const float* factor, const float* bias,
+                    float* y) {
+  with_lanes(view.lanes, [&](auto lanes) { affine<lanes()>(view, x, factor, bias, y); });
+}
+
+void channel_sums(const ChannelView& view, const float* g, const float* x, float* sums) {
+  with_lanes(view.lanes, [&](auto lanes) { sums_of<lanes()>(view, g, x, sums); });
+}
+
+}  // namespace crema::onednn

@@ -1,0 +1,26 @@
+// Per-channel arithmetic on blocked activations, where oneDNN's primitives have plain loops only.
+#pragma once
+
+#include "engines/onednn/layout.hpp"
+
+namespace crema::onednn {
+
+// A tensor (N, C, ...) stored as [N][channel blocks][positions][channels in a block].
+struct ChannelView {
+  int64_t batch = 0, channels = 0, blocks = 0, positions = 0;
+  int lanes = 1;  // 1, 4, 8 or 16
+
+  // Empty if the tensor is stored in another order.
+  static std::optional<ChannelView> of(const Desc& desc);
+  int64_t padded_channels() const { return blocks * lanes; }
+};
+
+// y = x * factor [+ bias]: per-channel numbers, `channels` of them; a null bias is zero, a null
+// factor is one. y may be x. Padding comes out as zeros.
+void channel_affine(const ChannelView& view, const float* x, const float* factor, const float* bias,
+                    float* y);
+
+// sums[c] = sum over batch and positions of g [* x]. In a fixed order whatever the threads.
+void channel_sums(const ChannelView& view, const float* g, const float* x, float* sums);
+
+}  // namespace crema::onednn

@@ -1,0 +1,70 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engines/onednn/kernel.hpp"
+#include "ops/shape_ops.hpp"
+
+namespace crema::onednn {
+namespace {
+
+using ops::KernelRequest;
+
+// The sources as they lie if oneDNN can copy them side by side so, else all plain.
+ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const Context& context) {
+  std::vector<Desc> now, plain;
+  for (const ops::Operand& operand : request.src) {
+    now.push_back(desc_or_plain(operand));
+    plain.push_back(plain_desc(operand.shape));
+  }
+  const std::vector<std::vector<Desc>> choices = {now, plain};
+  using PrimitiveDesc = dnnl::concat::primitive_desc;
+  const auto desc = best_of<PrimitiveDesc>(choices, [&](const std::vector<Desc>& sources) {
+    return PrimitiveDesc(op.axis, sources, context.engine, context.attributes);
+  });
+  if (!desc) return ops::Refusal{"oneDNN cannot concatenate these layouts"};
+  if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
+  ops::Offer offer = blank_offer(request);
+  std::vector<Binding> bindings = {{DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}};
+  for (int i = 0; i < static_cast<int>(request.src.size()); ++i) {
+    offer.src[static_cast<size_t>(i)] = layout_of(desc->src_desc(i));
+    bindings.push_back({DNNL_ARG_MULTIPLE_SRC + i, Role::kSrc, i, desc->src_desc(i)});
+  }
+  offer.dst[0] = layout_of(desc->dst_desc());
+  set_primitive(offer, context, *desc, dnnl::concat(*desc), std::move(bindings));
+  return offer;
+}
+
+// One source's slice of diff_dst, copied out by a reorder from the part of it.
+ops::Answer backward(const KernelRequest& request, const ops::Concat& op, const Context& context) {
+  const auto part = static_cast<size_t>(request.part);
+  const Desc whole = desc_or_plain(request.dst[0]), slice = desc_or_plain(request.src[part]);
+  Dims offsets(static_cast<size_t>(whole.data.ndims), 0);
+  for (size_t i = 0; i < part; ++i)
+    offsets[static_cast<size_t>(op.axis)] += request.src[i].shape[op.axis];
+  const Desc from = whole.submemory_desc(request.src[part].shape.dims(), offsets, true);
+  if (!from)
+    return ops::Refusal{fmt::format("a slice at {} does not begin with a block of {}",
+                                    offsets[static_cast<size_t>(op.axis)],
+                                    layout_of(whole).text())};
+  const dnnl::reorder::primitive_desc desc(context.engine, from, context.engine, slice,
+                                           context.attributes);
+  ops::Offer offer = blank_offer(request);
+  offer.diff_dst[0] = layout_of(whole);
+  offer.diff_src[part] = layout_of(slice);
+  set_primitive(offer, context, desc, dnnl::reorder(desc),
+                {{DNNL_ARG_FROM, Role::kDiffDst, 0, from},
+                 {DNNL_ARG_TO, Role::kDiffSrc, request.part, slice}});
+  return offer;
+}
+
+ops::Answer concat(const KernelRequest& request, const Context& context) {
+  const auto& op = static_cast<const ops::Concat&>(*request.op);
+  return request.part == ops::kForward ? forward(request, op, context)
+                                       : backward(request, op, context);
+}
+
+CREMA_REGISTER(OneDnnKernelTag, "concat", concat);
+
+}  // namespace
+}  // namespace crema::onednn

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include "engines/onednn/kernel.hpp"
+#include "ops/linear.hpp"
+
+namespace crema::onednn {
+namespace {
+
+using ops::KernelRequest;
+using Forward = dnnl::inner_product_forward;
+using BackwardData = dnnl::inner_product_backward_data;
+using BackwardWeights = dnnl::inner_product_backward_weights;
+
+// The product in oneDNN's terms. A blocked source keeps its axes (N, C, H, W), and the weights get
+// the same ones, so that nothing has to be unblocked first; any other is a matrix of rows.
+struct Geometry {
+  Desc x, w, b, y;    // plain memory, under oneDNN's axes
+  Desc src = Desc();  // the source as it lies
+  bool blocked = false;
+
+  Geometry(const ops::InnerProduct& op, const KernelRequest& request) {
+    const Shape& from = request.src[0].shape;
+    const int64_t rows = from.count(0, op.axis), width = from.count(op.axis);
+    const int64_t outputs = request.src[1].shape[op.transpose ? 1 : 0];
+    Dims x_dims = {rows, width}, w_dims = {outputs, width};
+    if (keeps_axes(op, request.src[0])) {
+      blocked = true;
+      x_dims = w_dims = from.dims();
+      w_dims[0] = outputs;
+    }
+    x = plain_desc(x_dims);
+    w = plain_desc(w_dims);
+    if (op.transpose) w = transposed(w_dims);
+    b = plain_desc(Dims{outputs});
+    y = plain_desc(Dims{rows, outputs});
+    src = blocked ? desc_of(request.src[0]).value() : x;
+  }
+
+  // Padded channels would have to be multiplied too: unblocking is cheaper.
+  static bool keeps_axes(const ops::InnerProduct& op, const ops::Operand& x) {
+    const int rank = x.shape.rank();
+    if (op.axis != 1 || rank < 3 || rank > 5 || !x.layout || x.layout->plain()) return false;
+    const auto now = desc_of(x);
+    return now && !padded(*now);
+  }
+
+  // Weights stored as (K, N).
+  static Desc transposed(const Dims& dims) {
+    Dims strides(dims.size(), 1);
+    int64_t step = dims[0];
+    for (size_t i = dims.size() - 1; i > 0; --i) {
+      strides[i] = step;
+      step *= dims[i];
+    }
+    return {dims, dnnl::memory::data_type::f32, strides};
+  }
+};
+
+// Weight layouts to try: where they are; plain; and where oneDNN has a blocked kernel ("brgemm"),
+// its own. Through plain gemm oneDNN asks for transposed weights at no gain worth a second copy of
+// them for the backward pass.
+std::vector<Desc> weight_choices(const Geometry& g, const std::optional<Layout>& known) {
+  std::vector<Desc> out;
+  if (const auto now = desc_of(known, g.w)) out.push_back(*now);
+  if (!g.blocked) out.push_back(g.w);
+  out.push_back(any_desc(g.w.dims()));
+  return out;
+}
+
+dnnl::prop_kind propagation(bool training) {
+  return training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+}
+
+ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op, const Geometry& g,
+                    const Context& context) {
+  const auto choices = weight_choices(g, request.src[1].layout);
+  const auto desc = best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
+    return Forward::primitive_desc(
+        {propagation(request.training), g.src, weights, op.bias ? g.b : Desc(), g.y},
+        context.attributes, context.engine);
+  });
+  if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product"};
+  if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
+
+  ops::Offer offer = blank_offer(request);
+  offer.src[0] = layout_of(desc->src_desc(), g.x);
+  offer.src[1] = layout_of(desc->weights_desc(), g.w);
+  std::vector<Binding> bindings = {{DNNL_ARG_SRC, Role::kSrc, 0, desc->src_desc()},
+                                   {DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
+                                   {DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}};
+  if (op.bias) bindings.push_back({DNNL_ARG_BIAS, Role::kSrc, 2, g.b});
+  set_primitive(offer, context, *desc, Forward(*desc), std::move(bindings));
+  return offer;
+}
+
+Forward::primitive_desc hint(const Geometry& g, const Context& context) {
+  return {{dnnl::prop_kind::forward_training, g.src, any_desc(g.w.dims()), g.y},
+          context.attributes,
+          context.engine};
+}
+
+ops::Answer backward_data(const KernelRequest& request, const Geometry& g, const Context& context) {
+  const auto fwd = hint(g, context);
+  const auto choices = weight_choices(g, request.src[1].layout);
+  const auto desc = best_of<BackwardData::primitive_desc>(choices, [&](const Desc& weights) {
+    return BackwardData::primitive_desc({g.src, weights, g.y}, context.attributes, context.engine,
+                                        fwd);
+  });
+  if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product's gradient"};
+  if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
+
+  ops::Offer offer = blank_offer(request);
+  offer.src[1] = layout_of(desc->weights_desc(), g.w);
+  offer.diff_src[0] = layout_of(desc->diff_src_desc(), g.x);
+  set_primitive(offer, context, *desc, BackwardData(*desc),
+                {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
+                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
+                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
+  return offer;
+}
+
+ops::Answer backward_weights(const KernelRequest& request, const ops::InnerProduct& op,
+                             const Geometry& g, const Context& context) {
+  if (!request.diff_src[1].present)
+    return ops::Refusal{"oneDNN computes no bias gradient without the weights'"};
+  const bool bias = op.bias && request.diff_src[2].present;
+  const auto fwd = hint(g, context);
+  const auto& known =
+      request.diff_src[1].layout ? request.diff_src[1].layout : request.src[1].layout;
+  const auto choices = weight_choices(g, known);
+  const auto desc = best_of<BackwardWeights::primitive_desc>(choices, [&](const Desc& weights) {
+    return BackwardWeights::primitive_desc({g.src, weights, bias ? g.b : Desc(), g.y},
+                                           context.attributes, context.engine, fwd);
+  });
+  if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product's gradient"};
+  if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
+
+  ops::Offer offer = blank_offer(request);
+  offer.src[0] = layout_of(desc->src_desc(), g.x);
+  offer.diff_src[1] = layout_of(desc->diff_weights_desc(), g.w);
+  std::vector<Binding> bindings = {
+      {DNNL_ARG_SRC, Role::kSrc, 0, desc->src_desc()},
+      {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
+      {DNNL_ARG_DIFF_WEIGHTS, Role::kDiffSrc, 1, desc->diff_weights_desc()}};
+  if (bias) bindings.push_back({DNNL_ARG_DIFF_BIAS, Role::kDiffSrc, 2, g.b});
+  set_primitive(offer, context, *desc, BackwardWeights(*desc), std::move(bindings));
+  return offer;
+}
+
+ops::Answer inner_product(const KernelRequest& request, const Context& context) {
+  const auto& op = static_cast<const ops::InnerProduct&>(*request.op);
+  const Geometry g(op, request);
+  if (request.part == ops::kForward) return forward(request, op, g, context);
+  return request.part == 0 ? backward_data(request, g, context)
+                           : backward_weights(request, op, g, context);
+}
+
+CREMA_REGISTER(OneDnnKernelTag, "inner_product", inner_product);
+
+}  // namespace
+}  // namespace crema::onednn

@@ -1,0 +1,101 @@
+// What the kernels of the oneDNN engine share: their table, and a Kernel that runs primitives.
+#pragma once
+
+#include <array>
+#include <dnnl.hpp>
+#include <string_view>
+
+#include "base/registry.hpp"
+#include "engines/onednn/layout.hpp"
+#include "ops/engine.hpp"
+
+namespace crema::onednn {
+
+struct Context {
+  dnnl::engine engine;
+  dnnl::stream stream;
+  dnnl::primitive_attr attributes;  // scratch memory comes from the plan
+};
+
+// Kernel tables by op kind. An entry may throw dnnl::error, which becomes a refusal.
+struct OneDnnKernelTag {
+  using Entry = ops::Answer (*)(const ops::KernelRequest&, const Context&);
+  static constexpr const char* kTable = "onednn kernel";
+};
+
+// Where a primitive's argument is found in KernelArgs.
+enum class Role { kSrc, kDst, kDiffDst, kDiffSrc, kWorkspace, kScratch };
+
+struct Binding {
+  int argument;  // DNNL_ARG_...
+  Role role;
+  int64_t index;  // of the operand; byte offset in the workspace and scratch
+  Desc desc;
+};
+
+void* address(const ops::KernelArgs& args, Role role, int64_t index);
+
+// One primitive with its memory objects, made once; running it only sets pointers.
+class Call {
+ public:
+  Call(const Context& context, dnnl::primitive primitive, const std::vector<Binding>& bindings);
+  void run(const ops::KernelArgs& args);
+
+ private:
+  struct Slot {
+    dnnl::memory memory;
+    Role role;
+    int64_t index;
+  };
+  dnnl::primitive primitive_;
+  dnnl::stream stream_;
+  std::vector<Slot> slots_;
+  std::vector<dnnl_exec_arg_t> arguments_;
+};
+
+// A kernel that is one primitive.
+class PrimitiveKernel final : public ops::Kernel {
+ public:
+  explicit PrimitiveKernel(Call call) : call_(std::move(call)) {}
+  void run(const ops::KernelArgs& args) override { call_.run(args); }
+
+ private:
+  Call call_;
+};
+
+// All operands plain, to be amended.
+ops::Offer blank_offer(const ops::KernelRequest& request);
+
+// An offer whose kernel is this primitive; `bindings` need not name the scratchpad.
+template <class PrimitiveDesc>
+void set_primitive(ops::Offer& offer, const Context& context, const PrimitiveDesc& desc,
+                   const dnnl::primitive& primitive, std::vector<Binding> bindings) {
+  const Desc scratch = desc.scratchpad_desc();
+  offer.scratch_bytes = scratch.get_size();
+  if (offer.scratch_bytes > 0)
+    bindings.push_back({DNNL_ARG_SCRATCHPAD, Role::kScratch, 0, scratch});
+  offer.implementation = desc.impl_info_str();
+  offer.kernel = std::make_unique<PrimitiveKernel>(Call(context, primitive, bindings));
+}
+
+// How good an implementation is: 0 plain C++ loops ("ref"), 1 through a matrix product, 2 direct.
+int grade(std::string_view implementation);
+ops::Refusal refuse_reference(std::string_view implementation);
+
+// The best of several primitive descriptors; of equals the first. make(candidate) may throw
+// dnnl::error, which skips the candidate. Empty if all did.
+template <class PrimitiveDesc, class Candidates, class Make>
+std::optional<PrimitiveDesc> best_of(const Candidates& candidates, const Make& make) {
+  std::optional<PrimitiveDesc> best;
+  for (const auto& candidate : candidates) {
+    try {
+      PrimitiveDesc desc = make(candidate);
+      if (!best || grade(desc.impl_info_str()) > grade(best->impl_info_str()))
+        best = std::move(desc);
+    } catch (const dnnl::error&) {  // this combination of layouts does not exist
+    }
+  }
+  return best;
+}
+
+}  // namespace crema::onednn

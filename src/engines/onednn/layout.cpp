@@ -1,0 +1,109 @@
+#include "engines/onednn/layout.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+namespace crema::onednn {
+namespace {
+
+const dnnl_blocking_desc_t& blocking(const Desc& desc) {
+  return desc.data.format_desc.blocking;
+}
+
+bool blocked_format(const Desc& desc) {
+  return desc.data.format_kind == dnnl_blocked && desc.data.extra.flags == 0;
+}
+
+// Product of all inner blocks per axis.
+std::array<int64_t, DNNL_MAX_NDIMS> block_sizes(const Desc& desc) {
+  std::array<int64_t, DNNL_MAX_NDIMS> sizes;
+  sizes.fill(1);
+  for (int i = 0; i < blocking(desc).inner_nblks; ++i)
+    sizes[static_cast<size_t>(blocking(desc).inner_idxs[i])] *= blocking(desc).inner_blks[i];
+  return sizes;
+}
+
+// True if stepping through any axis of `desc`, block by block and within blocks, moves through
+// memory as stepping through the unblocked `row_major` does.
+bool same_order(const Desc& desc, const Desc& row_major) {
+  if (!blocked_format(desc) || padded(desc) || desc.data.offset0 != 0) return false;
+  const auto& plain = blocking(row_major);
+  auto step = block_sizes(desc);  // of the outer index, in elements of the axis
+  for (int axis = 0; axis < desc.data.ndims; ++axis) {
+    const int64_t block = step[static_cast<size_t>(axis)];
+    if (desc.data.dims[axis] / block > 1 &&
+        blocking(desc).strides[axis] != plain.strides[axis] * block)
+      return false;
+  }
+  int64_t inner = std::accumulate(step.begin(), step.end(), int64_t{1}, std::multiplies<>());
+  for (int i = 0; i < blocking(desc).inner_nblks; ++i) {
+    const int64_t axis = blocking(desc).inner_idxs[i], block = blocking(desc).inner_blks[i];
+    inner /= block;
+    int64_t& below = step[static_cast<size_t>(axis)];
+    below /= block;
+    if (block > 1 && inner != plain.strides[axis] * below) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string OneDnnLayout::describe() const {
+  if (!blocked_format(desc_)) return "onednn";
+  std::vector<int> axes(static_cast<size_t>(desc_.data.ndims));
+  std::iota(axes.begin(), axes.end(), 0);
+  std::stable_sort(axes.begin(), axes.end(), [&](int a, int b) {
+    return blocking(desc_).strides[a] > blocking(desc_).strides[b];
+  });
+  const auto blocks = block_sizes(desc_);
+  std::string out;
+  for (const int axis : axes)
+    out += static_cast<char>((blocks[static_cast<size_t>(axis)] > 1 ? 'A' : 'a') + axis);
+  for (int i = 0; i < blocking(desc_).inner_nblks; ++i)
+    out += fmt::format("{}{}", blocking(desc_).inner_blks[i],
+                       static_cast<char>('a' + blocking(desc_).inner_idxs[i]));
+  return out;
+}
+
+bool OneDnnLayout::equals(const OpaqueLayout& other) const {
+  const auto* same = dynamic_cast<const OneDnnLayout*>(&other);
+  return same != nullptr && desc_ == same->desc_ && row_major_ == same->row_major_;
+}
+
+Desc plain_desc(const Dims& dims) {
+  if (dims.empty()) return plain_desc(Dims{1});  // a scalar
+  Dims strides(dims.size(), 1);
+  for (size_t i = dims.size() - 1; i > 0; --i)
+    strides[i - 1] = strides[i] * std::max<int64_t>(dims[i], 1);
+  return {dims, dnnl::memory::data_type::f32, strides};
+}
+
+Desc any_desc(const Dims& dims) {
+  return {dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any};
+}
+
+Layout layout_of(const Desc& desc, const Desc& row_major) {
+  if (same_order(desc, row_major)) return Layout();
+  return Layout(std::make_shared<OneDnnLayout>(desc, row_major));
+}
+
+const OneDnnLayout* ours(const Layout& layout) {
+  return dynamic_cast<const OneDnnLayout*>(layout.opaque());
+}
+
+std::optional<Desc> desc_of(const std::optional<Layout>& layout, const Desc& row_major) {
+  if (!layout) return std::nullopt;
+  if (layout->plain()) return row_major;
+  const OneDnnLayout* opaque = ours(*layout);
+  if (opaque == nullptr || opaque->row_major() != row_major) return std::nullopt;
+  return opaque->desc();
+}
+
+bool padded(const Desc& desc) {
+  return !std::equal(desc.data.dims, desc.data.dims + desc.data.ndims, desc.data.padded_dims);
+}
+
+}  // namespace crema::onednn

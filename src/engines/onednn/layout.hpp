@@ -1,0 +1,65 @@
+// oneDNN's memory descriptors as layouts of crema.
+#pragma once
+
+#include <dnnl.hpp>
+#include <optional>
+#include <string>
+
+#include "ops/engine.hpp"
+#include "tensor/tensor.hpp"
+
+namespace crema::onednn {
+
+using Desc = dnnl::memory::desc;
+using Dims = dnnl::memory::dims;
+
+// A blocked or permuted layout. oneDNN may see a tensor under other axes than its Shape (weights
+// with a group axis, flattened or transposed weights): `row_major` describes the tensor's plain
+// memory under the same axes as `desc`, so that a reorder between the two is always possible.
+class OneDnnLayout final : public OpaqueLayout {
+ public:
+  OneDnnLayout(Desc desc, Desc row_major)
+      : desc_(std::move(desc)), row_major_(std::move(row_major)) {}
+  const char* engine() const override { return "onednn"; }
+  std::string describe() const override;
+  size_t bytes() const override { return desc_.get_size(); }
+  bool equals(const OpaqueLayout& other) const override;
+  const Desc& desc() const { return desc_; }
+  const Desc& row_major() const { return row_major_; }
+
+ private:
+  Desc desc_, row_major_;
+};
+
+// Row-major, single precision.
+Desc plain_desc(const Dims& dims);
+inline Desc plain_desc(const Shape& shape) {
+  return plain_desc(shape.dims());
+}
+// oneDNN may choose.
+Desc any_desc(const Dims& dims);
+
+// The layout of a tensor that oneDNN stores as `desc` and whose plain memory is `row_major`. Plain
+// if the two put every element at the same place, so that no useless reorder arises.
+Layout layout_of(const Desc& desc, const Desc& row_major);
+inline Layout layout_of(const Desc& desc) {
+  return layout_of(desc, plain_desc(desc.dims()));
+}
+
+// Null if the layout is plain or of another engine.
+const OneDnnLayout* ours(const Layout& layout);
+
+// The operand's present layout under the axes of `row_major`; empty if it has none yet, or one
+// that cannot be expressed so.
+std::optional<Desc> desc_of(const std::optional<Layout>& layout, const Desc& row_major);
+inline std::optional<Desc> desc_of(const ops::Operand& operand) {
+  return desc_of(operand.layout, plain_desc(operand.shape));
+}
+// The same, or plain.
+inline Desc desc_or_plain(const ops::Operand& operand) {
+  return desc_of(operand).value_or(plain_desc(operand.shape));
+}
+
+bool padded(const Desc& desc);
+
+}  // namespace crema::onednn

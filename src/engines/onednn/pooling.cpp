@@ -1,0 +1,124 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engines/onednn/kernel.hpp"
+#include "ops/spatial.hpp"
+
+namespace crema::onednn {
+namespace {
+
+using ops::KernelRequest;
+using Forward = dnnl::pooling_forward;
+using Backward = dnnl::pooling_backward;
+
+// One spatial axis of the pooling.
+struct Axis {
+  int64_t in, out, kernel, stride, pad;
+
+  int64_t reach() const { return (out - 1) * stride + kernel - pad; }  // end of the last window
+  // What oneDNN must add at the bottom or right so that it counts `out` windows.
+  int64_t pad_after() const { return std::max<int64_t>(0, reach() - in); }
+  bool crosses_border() const { return reach() > in + pad; }
+  bool outside() const { return (out - 1) * stride - pad >= in; }
+};
+
+struct Geometry {
+  Axis h, w;
+
+  Geometry(const ops::Pooling& op, const Shape& x)
+      : h{x[2], op.out_h, op.kernel_h, op.stride_h, op.pad_h},
+        w{x[3], op.out_w, op.kernel_w, op.stride_w, op.pad_w} {}
+};
+
+// Where oneDNN's windows are not Caffe's. Caffe divides an average by the part of the window inside
+// the padded image; oneDNN by the part inside the image, or by the whole window.
+std::optional<std::string> difference(const ops::Pooling& op, const Geometry& g) {
+  if (op.mask) return "oneDNN gives no positions of the maxima";
+  if (g.h.outside() || g.w.outside()) return "a window lies entirely outside the image";
+  if (g.h.pad_after() >= g.h.kernel || g.w.pad_after() >= g.w.kernel)
+    return "the padding after the image is as large as the kernel";
+  const bool any_pad = op.pad_h > 0 || op.pad_w > 0;
+  if (op.method == ops::PoolMethod::kAverage && any_pad &&
+      (g.h.crosses_border() || g.w.crosses_border()))
+    return "an average over a window that crosses the padded border has another divisor";
+  return std::nullopt;
+}
+
+dnnl::algorithm algorithm_of(const ops::Pooling& op) {
+  if (op.method == ops::PoolMethod::kMax) return dnnl::algorithm::pooling_max;
+  return op.pad_h > 0 || op.pad_w > 0 ? dnnl::algorithm::pooling_avg_include_padding
+                                      : dnnl::algorithm::pooling_avg_exclude_padding;
+}
+
+Forward::primitive_desc forward_desc(const ops::Pooling& op, const Geometry& g,
+                                     const KernelRequest& request, bool training,
+                                     const Context& context) {
+  const auto kind =
+      training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  return {{kind,
+           algorithm_of(op),
+           desc_or_plain(request.src[0]),
+           any_desc(request.dst[0].shape.dims()),
+           {op.stride_h, op.stride_w},
+           {op.kernel_h, op.kernel_w},
+           {op.pad_h, op.pad_w},
+           {g.h.pad_after(), g.w.pad_after()}},
+          context.attributes,
+          context.engine};
+}
+
+Backward::primitive_desc backward_desc(const ops::Pooling& op, const Geometry& g,
+                                       const Forward::primitive_desc& forward,
+                                       const Context& context) {
+  return {{algorithm_of(op),
+           forward.src_desc(),
+           forward.dst_desc(),
+           {op.stride_h, op.stride_w},
+           {op.kernel_h, op.kernel_w},
+           {op.pad_h, op.pad_w},
+           {g.h.pad_after(), g.w.pad_after()}},
+          context.attributes,
+          context.engine,
+          forward};
+}
+
+ops::Answer pooling(const KernelRequest& request, const Context& context) {
+  const auto& op = static_cast<const ops::Pooling&>(*request.op);
+  const Geometry g(op, request.src[0].shape);
+  if (auto why = difference(op, g)) return ops::Refusal{*why};
+  const bool backward = request.part != ops::kForward;
+  const bool training = request.training || backward;
+  const auto fwd = forward_desc(op, g, request, training, context);
+  if (grade(fwd.impl_info_str()) == 0) return refuse_reference(fwd.impl_info_str());
+
+  ops::Offer offer = blank_offer(request);
+  const bool keeps = op.method == ops::PoolMethod::kMax && training;
+  const Desc workspace = keeps ? fwd.workspace_desc() : Desc();
+  std::vector<Binding> bindings;
+  if (keeps) bindings.push_back({DNNL_ARG_WORKSPACE, Role::kWorkspace, 0, workspace});
+  if (training) {
+    const auto bwd = backward_desc(op, g, fwd, context);
+    if (grade(bwd.impl_info_str()) == 0) return refuse_reference(bwd.impl_info_str());
+    if (backward) {
+      offer.diff_dst[0] = layout_of(bwd.diff_dst_desc());
+      offer.diff_src[0] = layout_of(bwd.diff_src_desc());
+      bindings.push_back({DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, bwd.diff_dst_desc()});
+      bindings.push_back({DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, bwd.diff_src_desc()});
+      set_primitive(offer, context, bwd, Backward(bwd), std::move(bindings));
+      return offer;
+    }
+  }
+  offer.src[0] = layout_of(fwd.src_desc());
+  offer.dst[0] = layout_of(fwd.dst_desc());
+  if (keeps) offer.workspace_bytes = workspace.get_size();
+  bindings.push_back({DNNL_ARG_SRC, Role::kSrc, 0, fwd.src_desc()});
+  bindings.push_back({DNNL_ARG_DST, Role::kDst, 0, fwd.dst_desc()});
+  set_primitive(offer, context, fwd, Forward(fwd), std::move(bindings));
+  return offer;
+}
+
+CREMA_REGISTER(OneDnnKernelTag, "pooling", pooling);
+
+}  // namespace
+}  // namespace crema::onednn

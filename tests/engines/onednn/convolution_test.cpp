@@ -1,0 +1,162 @@
+#include "blocked.hpp"
+#include "ops/linear.hpp"
+#include "ops/pointwise.hpp"
+
+namespace crema::test {
+namespace {
+
+using Convolution = OneDnn;
+
+struct Case {
+  Shape x;
+  int64_t outputs;
+  std::vector<int64_t> kernel, stride, pad, dilation;
+  int64_t groups = 1;
+  bool bias = true;
+};
+
+ops::Convolution op_of(const Case& c) {
+  ops::Convolution op;
+  op.kernel = c.kernel;
+  op.stride = c.stride;
+  op.pad = c.pad;
+  op.dilation = c.dilation;
+  op.groups = c.groups;
+  op.bias = c.bias;
+  return op;
+}
+
+std::vector<Values> inputs_of(const Case& c) {
+  Shape w{c.outputs, c.x[1] / c.groups};
+  for (const int64_t k : c.kernel) w.append(k);
+  std::vector<Values> inputs = {random_values(c.x, 1), random_values(w, 2)};
+  if (c.bias) inputs.push_back(random_values(Shape{c.outputs}, 3));
+  return inputs;
+}
+
+// Channel counts that need padding (3, 20, 50), odd sizes, groups, dilation, 1 to 3 axes.
+const Case kCases[] = {
+    {{4, 1, 28, 28}, 20, {5, 5}, {1, 1}, {0, 0}, {1, 1}},
+    {{4, 20, 12, 12}, 50, {5, 5}, {1, 1}, {0, 0}, {1, 1}},
+    {{2, 3, 35, 33}, 16, {11, 11}, {4, 4}, {0, 0}, {1, 1}},
+    {{2, 16, 13, 9}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 1, false},
+    {{2, 32, 14, 14}, 24, {3, 1}, {2, 1}, {1, 0}, {1, 1}},
+    {{1, 64, 7, 7}, 96, {1, 1}, {1, 1}, {0, 0}, {1, 1}},
+    {{2, 64, 8, 8}, 32, {1, 1}, {2, 2}, {0, 0}, {1, 1}, 1, false},
+    {{2, 16, 15, 15}, 16, {3, 3}, {1, 1}, {2, 2}, {2, 2}},
+    {{2, 32, 9, 9}, 32, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 2},
+    {{2, 20, 9, 9}, 10, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 2},
+    {{2, 32, 11, 11}, 32, {3, 3}, {2, 2}, {1, 1}, {1, 1}, 32},
+    {{2, 16, 21}, 24, {3}, {1}, {1}, {1}},
+    {{2, 16, 5, 6, 7}, 16, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}},
+    {{1, 8, 3, 3}, 8, {3, 3}, {3, 3}, {2, 2}, {1, 1}},
+};
+
+TEST_F(Convolution, convolution_equals_the_reference_on_plain_sources) {
+  for (const Case& c : kCases) {
+    const ops::Convolution op = op_of(c);
+    SCOPED_TRACE(c.x.text() + " " + op.describe());
+    const std::string refused = expect_same(engine, reference, op, inputs_of(c), kTolerance);
+    if (c.x[1] / c.groups > 3) {
+      EXPECT_EQ(refused, "");
+    }
+  }
+}
+
+TEST_F(Convolution, convolution_equals_the_reference_on_blocked_sources_and_gradients) {
+  for (const Case& c : kCases) {
+    const ops::Convolution op = op_of(c);
+    SCOPED_TRACE(c.x.text() + " " + op.describe());
+    const auto inputs = inputs_of(c);
+    expect_same(engine, reference, op, inputs, kTolerance, blocked_sources(inputs));
+  }
+}
+
+TEST_F(Convolution, test_net_without_training) {
+  for (const Case& c : kCases) {
+    RunOptions options;
+    options.training = false;
+    expect_same(engine, reference, op_of(c), inputs_of(c), kTolerance, options);
+  }
+}
+
+TEST_F(Convolution, output_is_blocked_and_the_next_op_takes_it_as_it_is) {
+  const ops::Convolution op = op_of(kCases[1]);
+  OpRunner conv(engine, op, inputs_of(kCases[1]));
+  const Layout y = conv.forward_offer().dst[0];
+  if (conv.forward_offer().implementation.rfind("jit", 0) != 0)
+    GTEST_SKIP() << "skipped: this processor has no direct kernels";
+  ASSERT_FALSE(y.plain());
+  const Shape shape = conv.dst_shapes()[0];
+  RunOptions options;
+  options.src_layouts = {y};
+  ops::Unary relu;
+  OpRunner next(engine, relu, {random_values(shape, 4)}, options);
+  EXPECT_EQ(next.forward_offer().src[0], y);
+  EXPECT_EQ(next.forward_offer().dst[0], y);
+  const Case c{shape, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+  const ops::Convolution second = op_of(c);
+  OpRunner after(engine, second, inputs_of(c), options);
+  EXPECT_EQ(after.forward_offer().src[0], y);
+}
+
+TEST_F(Convolution, weights_laid_out_for_training_are_taken_as_they_are_in_the_test_net) {
+  const ops::Convolution op = op_of(kCases[3]);
+  auto inputs = inputs_of(kCases[3]);
+  OpRunner train(engine, op, inputs);
+  const Layout weights = train.forward_offer().src[1];
+  inputs[0] = random_values({5, 16, 13, 9}, 9);
+  RunOptions options;
+  options.training = false;
+  options.src_layouts = {Layout{}, weights};
+  OpRunner test(engine, op, inputs, options);
+  EXPECT_EQ(test.forward_offer().src[1], weights);
+  expect_same(engine, reference, op, inputs, kTolerance, options);
+}
+
+TEST_F(Convolution, same_bits_on_every_run) {
+  const ops::Convolution op = op_of(kCases[1]);
+  OpRunner a(engine, op, inputs_of(kCases[1])), b(engine, op, inputs_of(kCases[1]));
+  const auto first = a.forward(), second = b.forward();
+  EXPECT_EQ(first[0].v, second[0].v);
+  EXPECT_EQ(a.forward()[0].v, first[0].v);
+  const Values dy = random_values(first[0].shape, 5);
+  EXPECT_EQ(a.gradient(1, {dy})[1]->v, b.gradient(1, {dy})[1]->v);
+}
+
+TEST_F(Convolution, gradient_of_few_input_channels_is_left_to_a_faster_engine) {
+  const ops::Convolution op = op_of(kCases[2]);
+  OpRunner run(engine, op, inputs_of(kCases[2]));
+  EXPECT_FALSE(run.accepts_gradient(0));
+  EXPECT_EQ(run.refusal(),
+            "oneDNN's gradient with respect to 3 input channel(s) per group is slower than im2col");
+  EXPECT_TRUE(run.accepts_gradient(1));
+}
+
+TEST_F(Convolution, weights_gradient_alone_and_bias_alone) {
+  const ops::Convolution op = op_of(kCases[1]);
+  OpRunner run(engine, op, inputs_of(kCases[1]));
+  const auto y = run.forward();
+  const Values dy = random_values(y[0].shape, 5);
+  const auto both = run.gradient(1, {dy});
+  const auto weights = run.gradient(1, {dy}, std::vector<int>{1});
+  EXPECT_TRUE(near(*weights[1], *both[1], kTolerance));
+  EXPECT_THROW(run.gradient(1, {dy}, std::vector<int>{2}), Refused);
+  EXPECT_EQ(run.refusal(), "oneDNN computes no bias gradient without the weights'");
+}
+
+TEST_F(Convolution, refuses_no_or_four_spatial_axes) {
+  const Case none{{2, 8}, 8, {}, {}, {}, {}};
+  const ops::Convolution op = op_of(none);
+  OpRunner run(engine, op, inputs_of(none));
+  EXPECT_FALSE(run.accepts());
+  EXPECT_EQ(run.refusal(), "oneDNN convolves over 1 to 3 spatial axes, not 0");
+  const Case four{{1, 8, 3, 3, 3, 3}, 8, {1, 1, 1, 1}, {1, 1, 1, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}};
+  const ops::Convolution op4 = op_of(four);
+  OpRunner run4(engine, op4, inputs_of(four));
+  EXPECT_FALSE(run4.accepts());
+  EXPECT_EQ(run4.refusal(), "oneDNN convolves over 1 to 3 spatial axes, not 4");
+}
+
+}  // namespace
+}  // namespace crema::test

@@ -1,0 +1,98 @@
+#include "blocked.hpp"
+#include "ops/linear.hpp"
+
+namespace crema::test {
+namespace {
+
+using InnerProduct = OneDnn;
+
+struct Case {
+  Shape x;
+  int64_t outputs;
+  int axis = 1;
+  bool transpose = false, bias = true;
+};
+
+ops::InnerProduct op_of(const Case& c) {
+  ops::InnerProduct op;
+  op.axis = c.axis;
+  op.transpose = c.transpose;
+  op.bias = c.bias;
+  return op;
+}
+
+std::vector<Values> inputs_of(const Case& c) {
+  const int64_t k = c.x.count(c.axis);
+  std::vector<Values> inputs = {
+      random_values(c.x, 1),
+      random_values(c.transpose ? Shape{k, c.outputs} : Shape{c.outputs, k}, 2)};
+  if (c.bias) inputs.push_back(random_values(Shape{c.outputs}, 3));
+  return inputs;
+}
+
+const Case kCases[] = {
+    {{64, 500}, 10},
+    {{7, 33}, 5, 1, true},
+    {{8, 50, 4, 4}, 100},
+    {{8, 64, 3, 5}, 40},
+    {{8, 64, 3, 5}, 40, 1, true},
+    {{4, 6, 20}, 17, 2},
+    {{4, 6, 20}, 17, 2, true, false},
+    {{3, 16, 2, 2, 2}, 9},
+    {{1, 12}, 1, 1, false, false},
+    {{5, 3}, 4, 0},
+};
+
+TEST_F(InnerProduct, inner_product_equals_the_reference_on_plain_sources) {
+  for (const Case& c : kCases) {
+    SCOPED_TRACE(c.x.text());
+    EXPECT_EQ(expect_same(engine, reference, op_of(c), inputs_of(c), kTolerance), "");
+  }
+}
+
+TEST_F(InnerProduct, inner_product_equals_the_reference_on_blocked_sources) {
+  for (const Case& c : kCases) {
+    if (c.x.rank() < 4) continue;
+    SCOPED_TRACE(c.x.text());
+    const auto inputs = inputs_of(c);
+    EXPECT_EQ(expect_same(engine, reference, op_of(c), inputs, kTolerance, blocked_sources(inputs)),
+              "");
+  }
+}
+
+TEST_F(InnerProduct, takes_blocked_sources_as_they_are_unless_padded) {
+  for (const int64_t channels : {64, 50}) {
+    const Case c{{8, channels, 4, 4}, 100};
+    const auto inputs = inputs_of(c);
+    const ops::InnerProduct op = op_of(c);
+    OpRunner run(engine, op, inputs, blocked_sources(inputs));
+    const Layout expected = channels == 64 ? blocked(c.x) : Layout();
+    EXPECT_EQ(run.forward_offer().src[0], expected) << channels;
+    EXPECT_TRUE(run.forward_offer().dst[0].plain());
+  }
+}
+
+TEST_F(InnerProduct, weights_in_whatever_layout_they_come) {
+  const Case c{{8, 64, 4, 4}, 24};
+  const auto inputs = inputs_of(c);
+  const ops::InnerProduct op = op_of(c);
+  OpRunner run(engine, op, inputs, blocked_sources(inputs));
+  for (const bool blocked_x : {false, true}) {
+    RunOptions options;
+    options.src_layouts = {blocked_x ? blocked(c.x) : Layout(), run.forward_offer().src[1]};
+    EXPECT_EQ(expect_same(engine, reference, op, inputs, kTolerance, options), "");
+    options.src_layouts[1] = Layout();
+    EXPECT_EQ(expect_same(engine, reference, op, inputs, kTolerance, options), "");
+  }
+}
+
+TEST_F(InnerProduct, bias_alone_is_refused) {
+  const ops::InnerProduct op = op_of(kCases[0]);
+  OpRunner run(engine, op, inputs_of(kCases[0]));
+  const auto y = run.forward();
+  EXPECT_THROW(run.gradient(1, {y[0]}, std::vector<int>{2}), Refused);
+  EXPECT_EQ(run.refusal(), "oneDNN computes no bias gradient without the weights'");
+}
+
+}  // namespace
+}  // namespace crema::test
