@@ -31,7 +31,9 @@ TEST_F(Statistics, batch_norm_equals_the_reference_running_sums_included) {
           OpRunner run(engine, op, inputs, options);
           if (!run.accepts()) {
             EXPECT_NE(run.refusal().find("ref"), std::string::npos) << run.refusal();
-            EXPECT_LT(shape.rank(), 4) << run.refusal();
+            if (dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx2) {
+              EXPECT_LT(shape.rank(), 4) << run.refusal();
+            }
             continue;
           }
           EXPECT_EQ(expect_same(engine, reference, op, inputs, kTolerance, options), "");
