@@ -266,7 +266,12 @@ class Builder {
           override_input_shape(info, i, it->second);
     layer->infer(infer);
     for (const Shape& shape : infer.shapes) check_size(info, shape);
+    const size_t mistakes = diagnostics_.errors().size();
     params_.add_layer(index, diagnostics_);
+    if (diagnostics_.errors().size() > mistakes) {  // a blob may be shared with one that cannot fit
+      poisoned_ = true;
+      return std::vector<int>(info.tops.size(), kNone);
+    }
     take_embedded_blobs(info);
     LowerContext lower(graph_, index, infer.shapes);
     layer->lower(lower);

@@ -1,0 +1,196 @@
+// layers/<Type>/<case>: one layer alone.
+#include <fmt/format.h>
+
+#include "base/files.hpp"
+#include "data/loader.hpp"
+#include "suite.hpp"
+
+namespace crema::conformance {
+
+namespace {
+
+// Deliberate differences (README, Differences from Caffe): the member that differs and why.
+const std::map<std::string, std::string>& differs_by_choice() {
+  static const std::map<std::string, std::string> table{
+      {"Parameter/no_accumulation run1/param_diff/0", "BVLC overwrites where gradients add up"},
+  };
+  return table;
+}
+
+class LayerCase {
+ public:
+  LayerCase(const std::filesystem::path& prototxt, const plan::Engines& engines)
+      : file_(std::filesystem::path(prototxt).replace_extension(".h5").string()),
+        name_(prototxt.parent_path().filename().string() + "/" + prototxt.stem().string()),
+        engines_(engines),
+        check_(file_.number("rtol", 0), file_.number("atol", 0)) {
+    const std::string phase = file_.text("phase");
+    net_ = config::parse_net(prototxt.filename().string(),
+                             read_file(prototxt.string(), ErrorCode::kData));
+    skip_unknown_types(net_);
+    net_ = config::with_state(net_, phase == "TEST" ? caffe::TEST : caffe::TRAIN, 0, {});
+    prepare();
+  }
+
+  std::string run() {
+    const int runs = static_cast<int>(file_.number("runs", 1));
+    for (int r = 0; r < runs; ++r) one(r, r == 0 ? "" : fmt::format("run{}/", r));
+    return check_.failure();
+  }
+
+ private:
+  // The layer between inputs, its own ideas about gradients replaced by the recording's.
+  void prepare() {
+    net_.header.clear_force_backward();
+    caffe::LayerParameter& layer = net_.layers[0].param;
+    layer.clear_propagate_down();
+    tops_.assign(layer.top().begin(), layer.top().end());
+    bottoms_.assign(layer.bottom().begin(), layer.bottom().end());
+    std::vector<config::LayerConfig> all;
+    for (const std::string& bottom : std::set<std::string>(bottoms_.begin(), bottoms_.end())) {
+      config::LayerConfig input;
+      input.param.set_name("input_" + bottom);
+      input.param.set_type("Input");
+      input.param.add_top(bottom);
+      input.param.mutable_input_param()->add_shape();
+      all.push_back(std::move(input));
+    }
+    const std::vector<double> down = file_.numbers("propagate_down");
+    for (size_t i = 0; i < bottoms_.size(); ++i)
+      if (i < down.size() && down[i] != 0) options_.wanted_inputs.insert(bottoms_[i]);
+    options_.backward = file_.number("backward", 1) != 0;
+    for (size_t i = 0; i < tops_.size() && options_.backward; ++i)
+      if (file_.has(fmt::format("top_diff/{}", i))) options_.seeded_blobs.push_back(tops_[i]);
+    // The recorded top_diff is all the gradient there is: the loss weight must not count twice.
+    layer.clear_loss_weight();
+    for (size_t i = 0; i < tops_.size(); ++i) layer.add_loss_weight(0);
+    all.push_back(net_.layers[0]);
+    net_.layers = std::move(all);
+    if (data::is_source(net_.layers.back().param.type()))
+      loader_ = data::open_loader(net_.layers.back(), net_.header.state().phase(), {});
+    options_.source_shapes =
+        [this](const config::LayerConfig& l) -> std::optional<std::vector<Shape>> {
+      if (!data::is_source(l.param.type())) return std::nullopt;
+      return loader_->shapes();
+    };
+  }
+
+  void one(int r, const std::string& group) {
+    bool rebuilt = false;
+    for (size_t i = 0; i < bottoms_.size(); ++i) {
+      const Array bottom = file_.array(fmt::format("{}bottom/{}", group, i));
+      Shape& shape = options_.input_shapes[bottoms_[i]];
+      rebuilt |= r == 0 || shape != bottom.shape;
+      shape = bottom.shape;
+    }
+    if (rebuilt || r == 0) {
+      const Subject before = std::move(subject_);
+      subject_ = build_subject(net_, options_, engines_, r == 0 ? nullptr : &before);
+    }
+    if (r == 0) set_params();
+    feed(r, group);
+    const ops::StepInfo step{1, r, r};
+    subject_.run->forward(step);
+    compare_forward(group);
+    if (!options_.backward) return;
+    subject_.run->backward(step);
+    compare_backward(group);
+  }
+
+  const graph::LayerInfo& layer() const { return subject_.graph->layers.back(); }
+
+  void set_params() {
+    const bool from_setup = file_.number("params_from_setup", 0) != 0;
+    for (size_t i = 0; i < layer().params.size(); ++i) {
+      const std::string path = fmt::format("param/{}", i);
+      if (!file_.has(path)) continue;
+      const Array wanted = file_.array(path);
+      const size_t p = static_cast<size_t>(layer().params[i]);
+      check_.equal(path, subject_.graph->params[p].shape, wanted.shape);
+      if (from_setup)
+        check_.equal(path, subject_.params->value(p), wanted);
+      else if (check_.failure().empty())
+        subject_.params->set_value(p, wanted.values);
+    }
+  }
+
+  void feed(int r, const std::string& group) {
+    inputs_.clear();
+    for (size_t i = 0; i < subject_.graph->inputs.size(); ++i)
+      inputs_.push_back(input_values(r, group, subject_.graph->inputs[i]));
+    for (size_t i = 0; i < inputs_.size(); ++i) subject_.run->set_input(i, inputs_[i]);
+  }
+
+  std::vector<float> input_values(int r, const std::string& group, const graph::InputInfo& input) {
+    for (size_t b = 0; b < bottoms_.size(); ++b)
+      if (input.name == bottoms_[b])
+        return file_.array(fmt::format("{}bottom/{}", group, b)).values;
+    for (size_t t = 0; t < tops_.size(); ++t)
+      if (input.name == "d(" + tops_[t] + ")")
+        return file_.array(fmt::format("{}top_diff/{}", group, t)).values;
+    if (loader_) {
+      if (input.top == 0) batch_ = loader_->next();
+      (void)r;
+      const auto& values = batch_.at(static_cast<size_t>(input.top));
+      return {values.begin(), values.end()};
+    }
+    return std::vector<float>(
+        static_cast<size_t>(subject_.graph->values[input.value].shape.count()), 0.0f);
+  }
+
+  void compare_forward(const std::string& group) {
+    for (size_t t = 0; t < tops_.size(); ++t) {
+      const std::string path = fmt::format("{}top/{}", group, t);
+      if (!file_.has(path)) continue;
+      const Array wanted = file_.array(path);
+      const int value = layer().top_values[t];
+      check_.equal(path, subject_.graph->values[value].shape, wanted.shape);
+      check_.equal(path, subject_.run->read(value), wanted);
+    }
+    for (size_t i = 0; i < layer().params.size(); ++i) {
+      const std::string path = fmt::format("{}param_after/{}", group, i);
+      if (file_.has(path))
+        check_.equal(path, subject_.params->value(static_cast<size_t>(layer().params[i])),
+                     file_.array(path));
+    }
+  }
+
+  void compare_backward(const std::string& group) {
+    for (size_t b = 0; b < bottoms_.size(); ++b) {
+      const std::string path = fmt::format("{}bottom_diff/{}", group, b);
+      if (!file_.has(path)) continue;
+      const Array wanted = file_.array(path);
+      const auto it = subject_.graph->input_gradients.find(bottoms_[b]);
+      if (it == subject_.graph->input_gradients.end())
+        check_.equal(path, std::vector<float>(wanted.values.size(), 0.0f), wanted);
+      else
+        check_.equal(path, subject_.run->read(it->second), wanted);
+    }
+    for (size_t i = 0; i < layer().params.size(); ++i) {
+      const std::string path = fmt::format("{}param_diff/{}", group, i);
+      if (!file_.has(path) || differs_by_choice().contains(name_ + " " + path)) continue;
+      check_.equal(path, subject_.gradient(static_cast<size_t>(layer().params[i])),
+                   file_.array(path));
+    }
+  }
+
+  CaseFile file_;
+  std::string name_;
+  const plan::Engines& engines_;
+  Check check_;
+  config::NetConfig net_;
+  graph::BuildOptions options_;
+  std::vector<std::string> bottoms_, tops_;
+  std::unique_ptr<data::Loader> loader_;
+  std::vector<std::span<const float>> batch_;
+  std::vector<std::vector<float>> inputs_;
+  Subject subject_;
+};
+
+}  // namespace
+
+std::string run_layer_case(const std::filesystem::path& prototxt, const plan::Engines& engines) {
+  return LayerCase(prototxt, engines).run();
+}
+
+}  // namespace crema::conformance

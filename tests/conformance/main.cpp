@@ -1,0 +1,40 @@
+// conformance --cases=DIR [--filter=TEXT] [--engines=onednn,openblas,reference]
+#include <fmt/format.h>
+
+#include "base/parallel.hpp"
+#include "base/text.hpp"
+#include "cli/engines.hpp"
+#include "suite.hpp"
+
+int main(int argc, char** argv) {
+  crema::cli::correct_openblas(argv);
+  std::string cases, filter, engines;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto take = [&](const std::string& flag, std::string& value) {
+      if (!argument.starts_with("--" + flag + "=")) return false;
+      value = argument.substr(flag.size() + 3);
+      return true;
+    };
+    if (!take("cases", cases) && !take("filter", filter) && !take("engines", engines)) {
+      fmt::print(stderr, "unknown argument {}\n", argument);
+      return 1;
+    }
+  }
+  if (cases.empty()) {
+    fmt::print(stderr, "conformance --cases=DIR [--filter=TEXT] [--engines=A,B]\n");
+    return 1;
+  }
+  crema::start_compute_threads(0);
+  try {
+    const auto owned = crema::cli::make_engines(engines);
+    crema::plan::Engines list;
+    for (const auto& engine : owned) list.push_back(engine.get());
+    crema::conformance::Suite suite(list, filter);
+    suite.run(cases);
+    return suite.summary() ? 0 : 1;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}

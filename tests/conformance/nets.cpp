@@ -1,0 +1,141 @@
+// nets/<case>: whole nets, forward and backward.
+#include <fmt/format.h>
+
+#include "suite.hpp"
+
+namespace crema::conformance {
+
+namespace {
+
+class NetCase {
+ public:
+  NetCase(const std::filesystem::path& prototxt, const plan::Engines& engines)
+      : file_(std::filesystem::path(prototxt).replace_extension(".h5").string()),
+        engines_(engines),
+        check_(file_.number("rtol", 0), file_.number("atol", 0)) {
+    net_ = config::with_state(config::read_net(prototxt.filename().string()),
+                              file_.text("phase") == "TEST" ? caffe::TEST : caffe::TRAIN,
+                              static_cast<int>(file_.number("level", 0)), file_.lines("stages"));
+    skip_unknown_types(config::filter(net_));
+  }
+
+  std::string run() {
+    const int runs = static_cast<int>(file_.number("runs", 1));
+    losses_ = file_.numbers("loss");
+    for (int r = 0; r < runs; ++r) one(r, r == 0 ? "" : fmt::format("run{}/", r));
+    compare_names();
+    return check_.failure();
+  }
+
+ private:
+  void one(int r, const std::string& group) {
+    bool changed = r == 0;
+    for (const std::string& blob : file_.below(group + "input")) {
+      const Shape shape = file_.array(group + "input/" + blob).shape;
+      if (options_.input_shapes[blob] != shape) changed = true;
+      options_.input_shapes[blob] = shape;
+    }
+    if (changed) {
+      const Subject before = std::move(subject_);
+      subject_ = build_subject(net_, options_, engines_, r == 0 ? nullptr : &before);
+    }
+    if (r == 0) set_params();
+    inputs_.clear();
+    for (const graph::InputInfo& input : subject_.graph->inputs)
+      inputs_.push_back(file_.array(group + "input/" + input.name).values);
+    for (size_t i = 0; i < inputs_.size(); ++i) subject_.run->set_input(i, inputs_[i]);
+    const ops::StepInfo step{1, r, r};
+    const double loss = subject_.run->forward(step);
+    if (static_cast<size_t>(r) < losses_.size()) check_.equal(group + "loss", loss, losses_[r]);
+    for (const std::string& blob : file_.below(group + "blob")) compare_blob(group, blob);
+    each_param(group + "param_after/", [&](size_t p, const std::string& path) {
+      check_.equal(path, subject_.params->value(p), file_.array(path));
+    });
+    subject_.run->backward(step);
+    each_param(group + "param_diff/", [&](size_t p, const std::string& path) {
+      check_.equal(path, subject_.gradient(p), file_.array(path));
+    });
+    for (const std::string& blob : file_.below(group + "input_diff")) {
+      const auto it = subject_.graph->input_gradients.find(blob);
+      const Array wanted = file_.array(group + "input_diff/" + blob);
+      check_.equal(group + "input_diff/" + blob,
+                   it == subject_.graph->input_gradients.end()
+                       ? std::vector<float>(wanted.values.size(), 0.0f)
+                       : subject_.run->read(it->second),
+                   wanted);
+    }
+  }
+
+  // fn(parameter, path) for every dataset <group><layer>/<blob>.
+  template <class Fn>
+  void each_param(const std::string& group, Fn&& fn) {
+    for (const std::string& entry : file_.below(group.substr(0, group.size() - 1))) {
+      const size_t slash = entry.rfind('/');
+      const int layer = subject_.graph->find_layer(entry.substr(0, slash));
+      const size_t blob = static_cast<size_t>(std::stoi(entry.substr(slash + 1)));
+      if (layer == graph::kNone || blob >= subject_.graph->layers[layer].params.size())
+        check_.fail("no parameter " + entry);
+      else
+        fn(static_cast<size_t>(subject_.graph->layers[layer].params[blob]), group + entry);
+    }
+  }
+
+  void set_params() {
+    each_param("param/", [&](size_t p, const std::string& path) {
+      const Array wanted = file_.array(path);
+      if (wanted.shape.count() != subject_.graph->params[p].shape.count())
+        check_.fail(path + " has another size");
+      else
+        subject_.params->set_value(p, wanted.values);
+    });
+  }
+
+  // Caffe's Split layers copy the top `index` of `layer` to <blob>_<layer>_<index>_split_<k>.
+  int value_of(const std::string& blob) const {
+    const int direct = subject_.graph->find_blob(blob);
+    if (direct != graph::kNone) return direct;
+    for (const graph::LayerInfo& layer : subject_.graph->layers)
+      for (size_t i = 0; i < layer.tops.size(); ++i)
+        if (blob.starts_with(fmt::format("{}_{}_{}_split_", layer.tops[i], layer.name, i)))
+          return layer.top_values[i];
+    return graph::kNone;
+  }
+
+  void compare_blob(const std::string& group, const std::string& blob) {
+    if (blob.starts_with("(automatic)")) return;
+    const int value = value_of(blob);
+    if (value == graph::kNone) return check_.fail("no blob " + blob);
+    const Array wanted = file_.array(group + "blob/" + blob);
+    check_.equal("blob " + blob, subject_.graph->values[value].shape, wanted.shape);
+    check_.equal(group + "blob/" + blob, subject_.run->read(value), wanted);
+  }
+
+  void compare_names() {
+    const std::vector<std::string> names = file_.lines("layer_names"),
+                                   types = file_.lines("layer_types");
+    std::vector<std::string> expected, got;
+    for (size_t i = 0; i < names.size(); ++i)
+      if (types.at(i) != "Split" || names[i].find("_split") == std::string::npos)
+        expected.push_back(names[i] + " " + types[i]);
+    for (const graph::LayerInfo& layer : subject_.graph->layers)
+      got.push_back(layer.name + " " + layer.type);
+    if (expected != got) check_.fail("the net has other layers after filtering");
+  }
+
+  CaseFile file_;
+  const plan::Engines& engines_;
+  Check check_;
+  config::NetConfig net_;
+  graph::BuildOptions options_;
+  std::vector<double> losses_;
+  std::vector<std::vector<float>> inputs_;
+  Subject subject_;
+};
+
+}  // namespace
+
+std::string run_net_case(const std::filesystem::path& prototxt, const plan::Engines& engines) {
+  return NetCase(prototxt, engines).run();
+}
+
+}  // namespace crema::conformance

@@ -1,0 +1,174 @@
+// solvers/<case>: whole training runs, and the same resumed.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cmath>
+
+#include "snapshot/state.hpp"
+#include "suite.hpp"
+#include "train/trainer.hpp"
+
+namespace crema::conformance {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// A copy of the case's folder as the working directory, for its life.
+class Workplace {
+ public:
+  explicit Workplace(const fs::path& folder)
+      : home_(fs::current_path()),
+        path_(fs::temp_directory_path() / fmt::format("crema_conformance_{}", ::getpid())) {
+    fs::remove_all(path_);
+    fs::copy(folder, path_, fs::copy_options::recursive);
+    fs::permissions(path_, fs::perms::owner_all, fs::perm_options::add);
+    fs::current_path(path_);
+  }
+  ~Workplace() {
+    fs::current_path(home_);
+    fs::remove_all(path_);
+  }
+
+ private:
+  fs::path home_, path_;
+};
+
+class Run {
+ public:
+  Run(const std::string& solver, const std::string& expected, const plan::Engines& engines)
+      : file_(expected), check_(file_.number("rtol", 0), file_.number("atol", 0)) {
+    context_.engines = engines;
+    context_.reporter = &reporter_;
+    solver_ = config::read_solver(solver, {"caffe_compat=true"});
+    skip_unknown_types(config::filter(solver_.train_net));
+    if (solver_.param.snapshot_format() == caffe::SolverParameter::HDF5)
+      throw Skip{"HDF5 snapshots"};
+    losses_ = file_.array("loss").values;
+    rates_ = file_.array("rate").values;
+    first_ = static_cast<int64_t>(file_.number("first_iteration", 0));
+  }
+
+  std::string run(train::TrainOptions options) {
+    train::Trainer* running = nullptr;
+    options.after_update = [&](int64_t iteration, double loss, double rate) {
+      const size_t k = static_cast<size_t>(iteration - 1 - first_);
+      check_.equal(fmt::format("loss[{}]", k), loss, losses_.at(k));
+      check_.equal(fmt::format("rate[{}]", k), rate, rates_.at(k));
+      compare_params(*running, k + 1);
+      ++updates_;
+    };
+    train::Trainer trainer(solver_, std::move(options), context_);
+    running = &trainer;
+    compare_params(trainer, 0);
+    trainer.run();
+    if (updates_ != losses_.size())
+      check_.fail(fmt::format("{} updates, expected {}", updates_, losses_.size()));
+    return check_.failure();
+  }
+
+ private:
+  void compare_params(train::Trainer& trainer, size_t row) {
+    for (const std::string& entry : file_.below("param")) {
+      const size_t slash = entry.rfind('/');
+      const graph::Graph& graph = trainer.net().graph();
+      const int layer = graph.find_layer(entry.substr(0, slash));
+      if (layer == graph::kNone) return check_.fail("no layer of parameter " + entry);
+      const int blob = std::stoi(entry.substr(slash + 1));
+      const size_t p = static_cast<size_t>(graph.layers[layer].params.at(blob));
+      const Array& all = rows(entry);
+      const size_t width = static_cast<size_t>(all.shape.count(1));
+      Array wanted{all.shape.slice(1, all.shape.rank()),
+                   {all.values.begin() + static_cast<ptrdiff_t>(row * width),
+                    all.values.begin() + static_cast<ptrdiff_t>((row + 1) * width)}};
+      check_.equal(fmt::format("param/{} after {} updates", entry, row),
+                   trainer.net().params().value(p), wanted);
+    }
+  }
+
+  const Array& rows(const std::string& entry) {
+    const auto it = rows_.find(entry);
+    return it != rows_.end() ? it->second
+                             : rows_.emplace(entry, file_.array("param/" + entry)).first->second;
+  }
+
+  CaseFile file_;
+  Check check_;
+  report::Reporter reporter_;  // no sinks: silent
+  train::Context context_;
+  config::SolverConfig solver_;
+  std::vector<float> losses_, rates_;
+  std::map<std::string, Array> rows_;
+  int64_t first_ = 0;
+  size_t updates_ = 0;
+};
+
+// The snapshot that the run wrote against the one that Caffe wrote.
+std::string compare_snapshots(const std::string& weights, const std::string& state) {
+  const snapshot::State ours = snapshot::read_state(state),
+                        theirs = snapshot::read_state("final.solverstate");
+  if (ours.iter != theirs.iter) return "the state says another iteration";
+  if (ours.current_step != theirs.current_step)
+    return fmt::format("current_step {}, expected {}", ours.current_step, theirs.current_step);
+  if (ours.history.size() != theirs.history.size())
+    return fmt::format("{} history blobs, expected {}", ours.history.size(), theirs.history.size());
+  for (size_t h = 0; h < ours.history.size(); ++h) {
+    float largest = 0;
+    for (const float v : theirs.history[h].values) largest = std::max(largest, std::abs(v));
+    Check check(1e-3, 1e-4 * static_cast<double>(largest));
+    check.equal(fmt::format("history/{}", h), ours.history[h].values,
+                {theirs.history[h].shape, theirs.history[h].values});
+    if (!check.failure().empty()) return check.failure();
+  }
+  const auto index = [](const snapshot::WeightsFile& file) {
+    std::map<std::string, const snapshot::LayerBlobs*> out;
+    for (const auto& layer : file.layers)
+      if (!layer.blobs.empty()) out[layer.layer] = &layer;
+    return out;
+  };
+  const snapshot::WeightsFile mine = snapshot::read_weights(weights),
+                              final = snapshot::read_weights("final.caffemodel");
+  const auto got = index(mine), wanted = index(final);
+  for (const auto& [name, layer] : wanted) {
+    const auto it = got.find(name);
+    if (it == got.end() || it->second->blobs.size() != layer->blobs.size())
+      return "layer " + name + " is missing in the weights file, or has other blobs";
+  }
+  return got.size() == wanted.size() ? "" : "the weights file has other layers";
+}
+
+std::string run_whole(const plan::Engines& engines) {
+  Run run("solver.prototxt", "expected.h5", engines);
+  const config::SolverConfig solver = config::read_solver("solver.prototxt");
+  train::TrainOptions options;
+  if (solver.param.weights_size() == 0) options.weights = {"init.caffemodel"};
+  const std::string wrong = run.run(std::move(options));
+  if (!wrong.empty()) return wrong;
+  const std::string stem =
+      fmt::format("{}_iter_{}", solver.param.snapshot_prefix(), solver.param.max_iter());
+  return compare_snapshots(stem + ".caffemodel", stem + ".solverstate");
+}
+
+std::string run_resumed(const plan::Engines& engines) {
+  const bool changed = fs::exists("solver_resume.prototxt");
+  Run run(changed ? "solver_resume.prototxt" : "solver.prototxt", "expected_resumed.h5", engines);
+  train::TrainOptions options;
+  const int first = static_cast<int>(CaseFile("expected_resumed.h5").number("first_iteration", 0));
+  options.snapshot = fmt::format("snap_iter_{}.solverstate", first);
+  const std::string wrong = run.run(std::move(options));
+  return wrong.empty() ? "" : "resumed: " + wrong;
+}
+
+}  // namespace
+
+std::string run_solver_case(const fs::path& folder, const plan::Engines& engines) {
+  {
+    const Workplace here(folder);
+    const std::string wrong = run_whole(engines);
+    if (!wrong.empty() || !fs::exists("expected_resumed.h5")) return wrong;
+  }
+  const Workplace again(folder);  // the first run overwrote its snapshots
+  return run_resumed(engines);
+}
+
+}  // namespace crema::conformance

@@ -1,0 +1,80 @@
+// The conformance suite: runs recorded cases of BVLC Caffe on crema and compares.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "case_file.hpp"
+#include "config/config.hpp"
+#include "exec/executor.hpp"
+
+namespace crema::conformance {
+
+// Compares within |a - b| <= atol + rtol |b| and remembers the worst element that is out.
+class Check {
+ public:
+  Check(double rtol, double atol) : rtol_(rtol), atol_(atol) {}
+  void equal(const std::string& what, const std::vector<float>& got, const Array& expected);
+  void equal(const std::string& what, const Shape& got, const Shape& expected);
+  void equal(const std::string& what, double got, double expected);
+  void fail(const std::string& what);
+  const std::string& failure() const { return failure_; }
+
+ private:
+  bool within(double got, double expected, double* excess) const;
+  double rtol_, atol_;
+  double worst_ = 0;
+  std::string failure_;
+};
+
+// Thrown by a case that needs something crema does not have yet: a layer type, HDF5 snapshots.
+struct Skip {
+  std::string reason;
+};
+
+class Suite {
+ public:
+  Suite(plan::Engines engines, std::string filter)
+      : engines_(std::move(engines)), filter_(std::move(filter)) {}
+
+  // Every case below the folder (with sub-folders layers, nets, solvers, rejects).
+  void run(const std::filesystem::path& cases);
+  // Prints the reasons of skips and "N passed, N failed, N skipped"; true if nothing failed.
+  bool summary() const;
+
+ private:
+  void one(const std::string& name, const std::function<std::string()>& body);
+  std::vector<std::filesystem::path> files(const std::filesystem::path& folder,
+                                           const std::string& ending) const;
+
+  plan::Engines engines_;
+  std::string filter_;
+  int passed_ = 0, failed_ = 0;
+  std::map<std::string, int> skipped_;  // by reason
+};
+
+// One case each. Return "" or what is wrong; the working directory is the case's folder.
+std::string run_layer_case(const std::filesystem::path& prototxt, const plan::Engines& engines);
+std::string run_net_case(const std::filesystem::path& prototxt, const plan::Engines& engines);
+std::string run_solver_case(const std::filesystem::path& folder, const plan::Engines& engines);
+std::string run_reject_case(const std::filesystem::path& prototxt, const std::string& kind,
+                            const plan::Engines& engines);
+
+// Throws Skip if a layer's type is neither a layer nor a data source of this build.
+void skip_unknown_types(const config::NetConfig& net);
+
+// Graph, plan and weights of a net under test.
+struct Subject {
+  std::shared_ptr<graph::Graph> graph;
+  std::shared_ptr<exec::ParamStore> params;
+  std::unique_ptr<exec::Executor> run;
+  std::vector<float> gradient(size_t param) const;  // row-major, zeros if there is none
+};
+// All blobs are kept; gradients add up over backward passes. `before` lends its parameters.
+Subject build_subject(const config::NetConfig& net, const graph::BuildOptions& options,
+                      const plan::Engines& engines, const Subject* before);
+
+}  // namespace crema::conformance
