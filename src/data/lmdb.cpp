@@ -4,13 +4,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cstring>
-#include <fstream>
 #include <limits>
 
 #include "base/files.hpp"
+#include "data/lmdb_check.hpp"
 
 namespace crema::data {
 
@@ -39,32 +36,16 @@ int64_t file_size(const std::string& path) {
   return info.st_size;
 }
 
-// What liblmdb believes unseen: the page size, at byte 40 of the file's first page (a page header
-// of 16 bytes, magic, version, address and map size come before it).
-void check_header(const std::string& path) {
-  if (file_size(path) == 0) throw damaged(path, "is empty: its file has 0 bytes");
-  std::ifstream file(data_file(path), std::ios::binary);
-  std::array<char, 44> head{};
-  if (!file.read(head.data(), head.size())) throw damaged(path, "is cut short: it has no header");
-  uint32_t magic = 0, page = 0;
-  std::memcpy(&magic, head.data() + 16, sizeof magic);
-  std::memcpy(&page, head.data() + 40, sizeof page);
-  if (magic != 0xBEEFC0DEu)
-    throw damaged(path, "is no LMDB database: its file begins with something else");
-  if (page < 256 || page > 65536 || !std::has_single_bit(page))
-    throw damaged(path, fmt::format("is damaged: its header asks for pages of {} bytes", page));
-}
-
 }  // namespace
 
 Lmdb::Lmdb(const std::string& path) {
   open(path);
-  check_file_size(path);
   index_records(path);
 }
 
 void Lmdb::open(const std::string& path) {
-  check_header(path);
+  file_size(path);  // that there is one
+  check_lmdb_file(data_file(path), path);
   MDB_env* env = nullptr;
   check(mdb_env_create(&env), path, "opened");
   env_.reset(env);
@@ -72,21 +53,6 @@ void Lmdb::open(const std::string& path) {
   const unsigned flags =
       MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | (is_directory(path) ? 0u : unsigned{MDB_NOSUBDIR});
   check(mdb_env_open(env, path.c_str(), flags, 0), path, "opened");
-}
-
-// A file cut short is mapped without complaint, and the first touch of a missing page would kill
-// the process.
-void Lmdb::check_file_size(const std::string& path) const {
-  MDB_envinfo info;
-  MDB_stat stat;
-  check(mdb_env_info(env_.get(), &info), path, "read");
-  check(mdb_env_stat(env_.get(), &stat), path, "read");
-  const uint64_t pages = static_cast<uint64_t>(info.me_last_pgno) + 1;
-  const uint64_t present = static_cast<uint64_t>(file_size(path));
-  if (stat.ms_psize == 0 || pages > present / stat.ms_psize)
-    throw damaged(path, fmt::format("is cut short: {} bytes where its header asks for {} pages of "
-                                    "{} bytes",
-                                    present, pages, stat.ms_psize));
 }
 
 void Lmdb::index_records(const std::string& path) {

@@ -41,7 +41,6 @@ class Lmdb {
   };
 
   void open(const std::string& path);
-  void check_file_size(const std::string& path) const;
   void index_records(const std::string& path);
 
   std::unique_ptr<MDB_env, CloseEnvironment> env_;
