@@ -5,6 +5,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace crema::config {
 
@@ -65,10 +66,10 @@ class Lexer : pb::io::ErrorCollector {
   void AddError(int line, pb::io::ColumnNumber column, const std::string& message) override {
     const bool open = message.find("line boundaries") != std::string::npos ||
                       message.find("Unexpected end of string") != std::string::npos;
-    std::string text = open ? "the text in quotes does not end on its line" : message;
-    if (text.ends_with('.')) text.pop_back();
     outline_.mistakes.push_back(
-        Error(ErrorCode::kConfig, text).at(outline_.at(outline_.offset_of(line, column))));
+        Error(ErrorCode::kConfig,
+              open ? "the text in quotes does not end on its line" : in_our_style(message))
+            .at(outline_.at(outline_.offset_of(line, column))));
   }
 
   Outline& outline_;
@@ -112,12 +113,11 @@ class Reader {
   }
 
   // One syntax mistake a line: the rest of the line is usually its consequence.
-  Error* mistake(const Token& where, std::string message) {
-    if (where.line == mistaken_line_) return nullptr;
+  void mistake(const Token& where, std::string message) {
+    if (where.line == mistaken_line_) return;
     mistaken_line_ = where.line;
     outline_.mistakes.push_back(
         Error(ErrorCode::kConfig, std::move(message)).at(outline_.at(where.begin)));
-    return &outline_.mistakes.back();
   }
 
   void skip_line() {
@@ -221,12 +221,14 @@ class Reader {
     } else {
       value.end = now().end;
       for (step(); continues(value.end); step()) value.end = now().end;
+      if (now().begin == value.end && now().type == Tokenizer::TYPE_IDENTIFIER)
+        mistake(now(), fmt::format("expected a space before '{}'", now().text));
     }
     out.values.push_back(std::move(value));
   }
 
-  // "3x3", "data/train.txt": one value to the user, several tokens to protobuf. A field's name may
-  // follow a number without a space.
+  // "3x3", "data/train.txt": one value to the user, several tokens to protobuf. The name of the
+  // next field right behind a number is only a missing space.
   bool continues(size_t end) const {
     if (now().begin != end || ended()) return false;
     if (now().type == Tokenizer::TYPE_IDENTIFIER)
@@ -292,6 +294,13 @@ class Reader {
 };
 
 }  // namespace
+
+std::string in_our_style(std::string message) {
+  if (message.ends_with('.')) message.pop_back();
+  if (!message.empty())
+    message[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(message[0])));
+  return message;
+}
 
 Outline::Outline(std::shared_ptr<const SourceText> source, std::string text,
                  const pb::Descriptor* type)

@@ -31,6 +31,9 @@ struct OutlineField {
   std::vector<OutlineValue> values;
 };
 
+// protobuf's wording of a message, in lower case and without the full stop.
+std::string in_our_style(std::string message);
+
 class Outline {
  public:
   // `text` is what is read; places point to the same line and column of `source`. The message type

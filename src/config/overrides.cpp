@@ -150,19 +150,37 @@ class Override {
     return out + (texts ? quoted(given, known->is_repeated() && !step.index) : given);
   }
 
-  // Texts may come without quotes: the shell has eaten them. Lists are split at commas.
-  static std::string quoted(const std::string& given, bool list) {
-    if (given.find_first_of("\"'") != std::string::npos && given.find_first_of("\"'[") == 0)
-      return given;
-    if (list && given.front() == '[' && given.back() == ']') {
-      std::vector<std::string> elements = split(given.substr(1, given.size() - 2), ',');
-      for (std::string& element : elements) element = in_quotes(element);
-      return "[" + join(elements, ", ") + "]";
-    }
-    return in_quotes(given);
+  // Texts may come without quotes, as the shell eats them.
+  static std::string quoted(std::string_view given, bool list) {
+    given = given.substr(0, given.find_last_not_of(" \t\n") + 1);
+    if (!list || given.front() != '[' || given.back() != ']') return in_quotes(given);
+    std::string out = "[";
+    for (const std::string& element : elements(given.substr(1, given.size() - 2)))
+      out += (out.size() > 1 ? ", " : "") + in_quotes(element);
+    return out + "]";
   }
 
-  static std::string in_quotes(const std::string& text) {
+  // Split at the commas that are not inside quotes.
+  static std::vector<std::string> elements(std::string_view list) {
+    std::vector<std::string> out;
+    char quote = '\0';
+    size_t begin = 0;
+    for (size_t i = 0; i <= list.size(); ++i) {
+      if (i == list.size() || (list[i] == ',' && quote == '\0')) {
+        for (const std::string& element : split(list.substr(begin, i - begin), '\n'))
+          out.push_back(element);
+        begin = i + 1;
+      } else if (list[i] == quote) {
+        quote = '\0';
+      } else if (quote == '\0' && (list[i] == '"' || list[i] == '\'')) {
+        quote = list[i];
+      }
+    }
+    return out;
+  }
+
+  static std::string in_quotes(std::string_view text) {
+    if (text.starts_with('"') || text.starts_with('\'')) return std::string(text);
     std::string out = "\"";
     for (const char c : text) {
       if (c == '"' || c == '\\') out += '\\';

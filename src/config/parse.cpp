@@ -28,7 +28,7 @@ class Collector : public pb::io::ErrorCollector {
   void AddError(int line, pb::io::ColumnNumber column, const std::string& message) override {
     const Location where =
         line < 0 ? outline_.file() : outline_.at(outline_.offset_of(line, column));
-    errors.push_back(Error(ErrorCode::kConfig, message).at(where));
+    errors.push_back(Error(ErrorCode::kConfig, in_our_style(message)).at(where));
   }
   void AddWarning(int, pb::io::ColumnNumber, const std::string&) override {}
 
