@@ -4,9 +4,8 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "graph/contexts.hpp"
 #include "graph/passes.hpp"
-#include "layers/filler.hpp"
-#include "ops/shape_ops.hpp"
 
 namespace crema::graph {
 
@@ -20,103 +19,6 @@ struct Blob {
   bool consumed = false;
   int layer = kNone;  // last producer
   int order = 0;      // position in Graph::blobs
-};
-
-class InferContext final : public layers::Inference {
- public:
-  InferContext(const Graph& graph, LayerInfo& layer) : graph_(graph), layer_(layer) {
-    shapes.resize(layer.tops.size());
-  }
-  const caffe::LayerParameter& param() const override { return layer_.param; }
-  caffe::Phase phase() const override { return layer_.param.phase(); }
-  int bottoms() const override { return static_cast<int>(layer_.bottoms.size()); }
-  const Shape& bottom(int i) const override {
-    return graph_.values[layer_.bottom_values[static_cast<size_t>(i)]].shape;
-  }
-  int tops() const override { return static_cast<int>(layer_.tops.size()); }
-  void set_top(int i, Shape shape) override { shapes[static_cast<size_t>(i)] = std::move(shape); }
-  void add_param(layers::ParamDecl decl) override {
-    const std::string wrong = layers::check_filler(decl.filler, decl.shape);
-    if (!wrong.empty()) fail("", fmt::format("filler of blob '{}': {}", decl.name, wrong), {});
-    layer_.decls.push_back(std::move(decl));
-  }
-  [[noreturn]] void fail(std::string_view field, std::string message,
-                         std::string hint) const override {
-    throw Error(ErrorCode::kConfig,
-                fmt::format("layer '{}' ({}): {}", layer_.name, layer_.type, message))
-        .at(layer_.places.at(field))
-        .advise(std::move(hint));
-  }
-
-  std::vector<Shape> shapes;
-
- private:
-  const Graph& graph_;
-  LayerInfo& layer_;
-};
-
-class LowerContext final : public layers::Lowering {
- public:
-  LowerContext(Graph& graph, int layer, std::vector<Shape> top_shapes)
-      : graph_(graph), layer_(layer), top_shapes_(std::move(top_shapes)) {
-    bottoms_ = info().bottom_values;
-    separate_unequal_uses();
-    values.resize(info().tops.size(), kNone);
-  }
-  const caffe::LayerParameter& param() const override { return info().param; }
-  caffe::Phase phase() const override { return info().param.phase(); }
-  int bottoms() const override { return static_cast<int>(bottoms_.size()); }
-  int tops() const override { return static_cast<int>(values.size()); }
-  layers::Value bottom(int i) const override { return {bottoms_[static_cast<size_t>(i)]}; }
-  layers::Value blob(int i) const override {
-    return {graph_.params[static_cast<size_t>(info().params[static_cast<size_t>(i)])].value};
-  }
-  const Shape& shape(layers::Value value) const override { return graph_.values[value.id].shape; }
-
-  layers::Value input(int top) override {
-    ValueInfo value;
-    value.name = info().tops[static_cast<size_t>(top)];
-    value.shape = top_shapes_[static_cast<size_t>(top)];
-    value.kind = ValueKind::kInput;
-    const int id = add_value(graph_, std::move(value));
-    graph_.inputs.push_back({info().tops[static_cast<size_t>(top)], layer_, top, id});
-    return {id};
-  }
-
-  std::vector<layers::Value> emit(ops::OpPtr op, const std::vector<layers::Value>& src) override {
-    Node node;
-    node.op = std::move(op);
-    node.layer = layer_;
-    for (const layers::Value v : src) node.src.push_back(v.id);
-    std::vector<layers::Value> out;
-    for (const int id : add_node(graph_, std::move(node), info().name)) out.push_back({id});
-    return out;
-  }
-
-  void set_top(int i, layers::Value value) override { values[static_cast<size_t>(i)] = value.id; }
-
-  std::vector<int> values;
-
- private:
-  const LayerInfo& info() const { return graph_.layers[static_cast<size_t>(layer_)]; }
-
-  // propagate_down may cut one use of a blob and not another use of it by the same layer.
-  void separate_unequal_uses() {
-    for (int i = 0; i < info().param.propagate_down_size(); ++i)
-      for (int j = 0; j < i; ++j)
-        if (bottoms_[i] == bottoms_[j] &&
-            info().param.propagate_down(i) != info().param.propagate_down(j)) {
-          ops::Reshape same;
-          same.shape = graph_.values[bottoms_[i]].shape;
-          bottoms_[i] = emit1(std::move(same), {{bottoms_[i]}}).id;
-          graph_.layers[static_cast<size_t>(layer_)].bottom_values[i] = bottoms_[i];
-        }
-  }
-
-  Graph& graph_;
-  int layer_;
-  std::vector<Shape> top_shapes_;
-  std::vector<int> bottoms_;
 };
 
 class Builder {
