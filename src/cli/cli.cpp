@@ -96,7 +96,7 @@ std::set<std::string> skipped_passes() {
 
 int run_verb(const Arguments& arguments, char** argv) {
   const Verb verb = find_verb(arguments.words);
-  correct_openblas(argv);
+  settle_environment(argv);
   start_logging(argv[0]);
   if (FLAGS_threads < 0) throw Error(ErrorCode::kUsage, "--threads must not be negative");
   start_compute_threads(FLAGS_threads);

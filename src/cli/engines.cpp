@@ -23,6 +23,9 @@ namespace crema::cli {
 
 namespace {
 
+// Turns of the loop in which an idle thread waits for work before it sleeps.
+constexpr const char* kSpinCount = "5000";
+
 using Maker = std::function<std::unique_ptr<ops::Engine>()>;
 
 const std::vector<std::pair<std::string, Maker>>& makers() {
@@ -58,19 +61,26 @@ std::vector<std::unique_ptr<ops::Engine>> make_engines(const std::string& names)
   return out;
 }
 
-void correct_openblas([[maybe_unused]] char** argv) {
+void settle_environment(char** argv) {
+  bool changed = false;
+  const auto set = [&](const char* name, const char* value) {
+    if (std::getenv(name) == nullptr) changed |= ::setenv(name, value, 1) == 0;
+  };
+  if (std::getenv("OMP_WAIT_POLICY") == nullptr) set("GOMP_SPINCOUNT", kSpinCount);
 #ifdef CREMA_OPENBLAS
-  const auto better = better_core_type();
-  if (!better || std::getenv("OPENBLAS_CORETYPE") != nullptr) return;
-  std::fprintf(stderr,
-               "note: OpenBLAS does not know this processor and took its slowest kernels; "
-               "restarting with OPENBLAS_CORETYPE=%s\n",
-               better->c_str());
-  std::fflush(stderr);
-  ::setenv("OPENBLAS_CORETYPE", better->c_str(), 1);
-  ::execv("/proc/self/exe", argv);
-  // If it cannot be restarted, the OpenBLAS engine refuses its work and others do it.
+  if (const auto better = better_core_type();
+      better && std::getenv("OPENBLAS_CORETYPE") == nullptr) {
+    std::fprintf(stderr,
+                 "note: OpenBLAS does not know this processor and took its slowest kernels; "
+                 "restarting with OPENBLAS_CORETYPE=%s\n",
+                 better->c_str());
+    std::fflush(stderr);
+    set("OPENBLAS_CORETYPE", better->c_str());
+  }
 #endif
+  // If it cannot be restarted it runs as it is: the OpenBLAS engine refuses its work where it is
+  // slow, and others do it.
+  if (changed) ::execv("/proc/self/exe", argv);
 }
 
 }  // namespace crema::cli

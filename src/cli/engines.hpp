@@ -14,8 +14,12 @@ namespace crema::cli {
 // name.
 std::vector<std::unique_ptr<ops::Engine>> make_engines(const std::string& names);
 
-// OpenBLAS picks its kernels when it is loaded; on a processor that is newer than it, it picks the
-// slowest. If so, restarts the program with OPENBLAS_CORETYPE set, and says so once.
-void correct_openblas(char** argv);
+// Some libraries read their environment when they are loaded, so it must be right before that. If
+// it is not, restarts the program with it, once:
+//   OPENBLAS_CORETYPE  OpenBLAS picks its slowest kernels on a processor that is newer than it
+//   GOMP_SPINCOUNT     idle threads spin for milliseconds by default, which makes a busy neighbour
+//                      cost a factor of 5; a short spin costs an idle machine next to nothing
+// What the user has set is left alone.
+void settle_environment(char** argv);
 
 }  // namespace crema::cli

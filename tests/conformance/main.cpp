@@ -7,7 +7,7 @@
 #include "suite.hpp"
 
 int main(int argc, char** argv) {
-  crema::cli::correct_openblas(argv);
+  crema::cli::settle_environment(argv);
   std::string cases, filter, engines;
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
