@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -54,6 +55,8 @@ class RecordReader::File : public google::protobuf::io::CopyingInputStream {
     return static_cast<int>(n);
   }
 
+  int block() const { return static_cast<int>(std::clamp<int64_t>(size, 1, kReadBlock)); }
+
   int64_t size = 0;
   uint32_t crc = 0;
   std::string failure;
@@ -67,7 +70,7 @@ class RecordReader::File : public google::protobuf::io::CopyingInputStream {
 };
 
 RecordReader::RecordReader(const std::string& path)
-    : path_(path), file_(std::make_unique<File>(path)), stream_(file_.get(), kReadBlock) {}
+    : path_(path), file_(std::make_unique<File>(path)), stream_(file_.get(), file_->block()) {}
 
 RecordReader::~RecordReader() = default;
 

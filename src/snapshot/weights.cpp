@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <limits>
 #include <optional>
 
 #include "snapshot/blobs.hpp"
@@ -120,11 +119,11 @@ struct LayerHead {
   size_t total;  // of the whole record
 };
 
-void check_size(const std::string& path, size_t bytes) {
-  if (bytes <= static_cast<size_t>(std::numeric_limits<int>::max())) return;
+void check_size(const std::string& path, size_t bytes, int64_t limit) {
+  if (bytes <= static_cast<size_t>(limit)) return;
   throw Error(ErrorCode::kOutput,
-              fmt::format("'{}' would have {:.2f} GiB, but a .caffemodel can hold 2 GiB at most",
-                          path, static_cast<double>(bytes) / (1 << 30)))
+              fmt::format("'{}' would have {} bytes, but a .caffemodel can hold at most {}", path,
+                          bytes, limit))
       .advise("nothing was written");
 }
 
@@ -142,7 +141,7 @@ WeightsFile read_weights(const std::string& path) {
 }
 
 uint32_t write_weights(const std::string& path, const std::string& net_name,
-                       const std::vector<LayerRecord>& layers) {
+                       const std::vector<LayerRecord>& layers, int64_t limit) {
   std::string head;
   append_key(head, kLayerCountField, Wire::kVarint);
   append_varint(head, layers.size());
@@ -151,7 +150,7 @@ uint32_t write_weights(const std::string& path, const std::string& net_name,
   head += net_name;
   size_t total = head.size();
   for (const LayerRecord& layer : layers) total += LayerHead(layer).total;
-  check_size(path, total);
+  check_size(path, total, limit);
 
   RecordWriter file(path);
   file.write(head);

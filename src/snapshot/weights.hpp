@@ -44,10 +44,12 @@ struct LayerRecord {
   std::vector<Blob> blobs;  // always written with their present shape, never the legacy one
 };
 
+// What readers of the format accept.
+inline constexpr int64_t kMaxFileBytes = 0x7fffffff;
+
 // Writes atomically: each layer's definition with its blobs as shape + float data. Returns the
-// CRC-32 of the file. Error{kOutput}; also, before anything is written, for more than the 2 GiB
-// that readers of the format accept.
+// CRC-32 of the file. Error{kOutput}; for more than `limit` bytes before anything is written.
 uint32_t write_weights(const std::string& path, const std::string& net_name,
-                       const std::vector<LayerRecord>& layers);
+                       const std::vector<LayerRecord>& layers, int64_t limit = kMaxFileBytes);
 
 }  // namespace crema::snapshot
