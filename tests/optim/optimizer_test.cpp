@@ -426,6 +426,27 @@ TEST(OptimizerErrors, AllAreShownTogether) {
   EXPECT_THAT(all, HasSubstr("base_lr"));
 }
 
+// Each points at its field, or where the field is absent at what asks for it.
+TEST(OptimizerErrors, StandWhereTheyWereWritten) {
+  const config::SolverConfig solver =
+      config::parse_solver("solver.prototxt",
+                           "net_param { layer { name: 'data' type: 'Input' top: 'data' } }\n"
+                           "base_lr: 0.1\n"
+                           "lr_policy: 'multistep'\n"
+                           "stepvalue: 9\n"
+                           "stepvalue: 8\n"
+                           "type: 'AdaGrad'\n"
+                           "  momentum: 0.9\n");
+  Diagnostics found;
+  found.guard([&] { Optimizer(solver, {}); });
+  std::vector<std::string> places;
+  for (const Error& error : found.errors())
+    places.push_back(error.location.text() + " " + error.message.substr(0, 12));
+  EXPECT_THAT(places,
+              ElementsAre("solver.prototxt:3:1 lr_policy: \"",  // gamma is absent
+                          "solver.prototxt:5:1 stepvalue 8 ", "solver.prototxt:7:3 momentum mus"));
+}
+
 TEST(OptimizerErrors, MultipliersMustBeFinite) {
   Bench bench;
   bench.add({1}, std::nan(""), 1);
