@@ -72,23 +72,6 @@ void sums_of(const ChannelView& v, const float* g, const float* x, float* sums) 
   });
 }
 
-// fn(std::integral_constant<int, lanes>)
-template <class Fn>
-void with_lanes(int lanes, Fn&& fn) {
-  switch (lanes) {
-    case 1:
-      return fn(std::integral_constant<int, 1>());
-    case 4:
-      return fn(std::integral_constant<int, 4>());
-    case 8:
-      return fn(std::integral_constant<int, 8>());
-    case 16:
-      return fn(std::integral_constant<int, 16>());
-    default:
-      CREMA_CHECK(false, "ChannelView::of lets no other block size pass");
-  }
-}
-
 }  // namespace
 
 std::optional<ChannelView> ChannelView::of(const Desc& desc) {

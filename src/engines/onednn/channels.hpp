@@ -1,6 +1,8 @@
 // Per-channel arithmetic on blocked activations, where oneDNN's primitives have plain loops only.
 #pragma once
 
+#include <type_traits>
+
 #include "engines/onednn/layout.hpp"
 
 namespace crema::onednn {
@@ -14,6 +16,23 @@ struct ChannelView {
   static std::optional<ChannelView> of(const Desc& desc);
   int64_t padded_channels() const { return blocks * lanes; }
 };
+
+// fn(std::integral_constant<int, lanes>) for the block sizes that ChannelView::of lets pass.
+template <class Fn>
+void with_lanes(int lanes, Fn&& fn) {
+  switch (lanes) {
+    case 1:
+      return fn(std::integral_constant<int, 1>());
+    case 4:
+      return fn(std::integral_constant<int, 4>());
+    case 8:
+      return fn(std::integral_constant<int, 8>());
+    case 16:
+      return fn(std::integral_constant<int, 16>());
+    default:
+      CREMA_CHECK(false, "no such block size");
+  }
+}
 
 // y = x * factor [+ bias]: per-channel numbers, `channels` of them; a null bias is zero, a null
 // factor is one. y may be x. Padding comes out as zeros.

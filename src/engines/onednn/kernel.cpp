@@ -45,6 +45,12 @@ ops::Offer blank_offer(const ops::KernelRequest& request) {
   return ops::plain_offer(request, nullptr, "");
 }
 
+bool has_wide_kernels() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());  // a set of bits
+  const auto wide = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  return (isa & wide) == wide;
+}
+
 int grade(std::string_view implementation) {
   if (implementation.find("ref") != std::string_view::npos) return 0;
   return implementation.find("gemm:") != std::string_view::npos ? 1 : 2;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <dnnl.hpp>
+#include <functional>
 #include <string_view>
 
 #include "base/registry.hpp"
@@ -63,6 +64,16 @@ class PrimitiveKernel final : public ops::Kernel {
   Call call_;
 };
 
+// A kernel that is a function of its arguments.
+class FunctionKernel final : public ops::Kernel {
+ public:
+  explicit FunctionKernel(std::function<void(const ops::KernelArgs&)> fn) : fn_(std::move(fn)) {}
+  void run(const ops::KernelArgs& args) override { fn_(args); }
+
+ private:
+  std::function<void(const ops::KernelArgs&)> fn_;
+};
+
 // All operands plain, to be amended.
 ops::Offer blank_offer(const ops::KernelRequest& request);
 
@@ -77,6 +88,9 @@ void set_primitive(ops::Offer& offer, const Context& context, const PrimitiveDes
   offer.implementation = desc.impl_info_str();
   offer.kernel = std::make_unique<PrimitiveKernel>(Call(context, primitive, bindings));
 }
+
+// Whether oneDNN's AVX-512 kernels are in use; some of those for AVX2 lose against simpler ones.
+bool has_wide_kernels();
 
 // How good an implementation is: 0 plain C++ loops ("ref"), 1 through a matrix product, 2 direct.
 int grade(std::string_view implementation);

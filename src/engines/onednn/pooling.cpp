@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "engines/onednn/kernel.hpp"
+#include "engines/onednn/max_pooling.hpp"
 #include "ops/spatial.hpp"
 
 namespace crema::onednn {
@@ -83,6 +85,41 @@ Backward::primitive_desc backward_desc(const ops::Pooling& op, const Geometry& g
           forward};
 }
 
+// Whether max_pooling.hpp takes it: blocked channels, and no AVX-512.
+std::optional<MaxPooling> own_maximum(const ops::Pooling& op, const KernelRequest& request,
+                                      const Desc& x, const Desc& y) {
+  if (op.method != ops::PoolMethod::kMax || has_wide_kernels()) return std::nullopt;
+  const auto src = ChannelView::of(x), dst = ChannelView::of(y);
+  const bool fits = src && dst && src->lanes > 1 && src->lanes == dst->lanes;
+  const Shape& shape = request.src[0].shape;
+  if (!fits || src->positions > std::numeric_limits<int32_t>::max()) return std::nullopt;
+  return MaxPooling{*src, *dst, shape[2], shape[3], op};
+}
+
+ops::Offer offer_own(const KernelRequest& request, const MaxPooling& p, const Desc& x,
+                     const Desc& y) {
+  ops::Offer offer = blank_offer(request);
+  offer.implementation = "blocked loops";
+  if (request.part == ops::kForward) {
+    offer.src[0] = layout_of(x);
+    offer.dst[0] = layout_of(y);
+    if (request.training) offer.workspace_bytes = p.position_bytes();
+    offer.kernel = std::make_unique<FunctionKernel>([p, keep = request.training](const auto& a) {
+      max_pool(p, static_cast<const float*>(a.src[0]), static_cast<float*>(a.dst[0]),
+               keep ? static_cast<int32_t*>(a.workspace) : nullptr);
+    });
+  } else {
+    offer.diff_dst[0] = layout_of(y);
+    offer.diff_src[0] = layout_of(x);
+    offer.kernel = std::make_unique<FunctionKernel>([p](const auto& a) {
+      max_pool_gradient(p, static_cast<const int32_t*>(a.workspace),
+                        static_cast<const float*>(a.diff_dst[0]),
+                        static_cast<float*>(a.diff_src[0]));
+    });
+  }
+  return offer;
+}
+
 ops::Answer pooling(const KernelRequest& request, const Context& context) {
   const auto& op = static_cast<const ops::Pooling&>(*request.op);
   const Geometry g(op, request.src[0].shape);
@@ -91,6 +128,8 @@ ops::Answer pooling(const KernelRequest& request, const Context& context) {
   const bool training = request.training || backward;
   const auto fwd = forward_desc(op, g, request, training, context);
   if (grade(fwd.impl_info_str()) == 0) return refuse_reference(fwd.impl_info_str());
+  if (const auto own = own_maximum(op, request, fwd.src_desc(), fwd.dst_desc()))
+    return offer_own(request, *own, fwd.src_desc(), fwd.dst_desc());
 
   ops::Offer offer = blank_offer(request);
   const bool keeps = op.method == ops::PoolMethod::kMax && training;

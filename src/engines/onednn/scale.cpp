@@ -1,7 +1,5 @@
 // Scale and Bias with one number per channel, on blocked activations: so that a net of blocked
 // convolutions is not unblocked for them. On plain ones the reference engine is as fast.
-#include <functional>
-
 #include "engines/onednn/channels.hpp"
 #include "engines/onednn/kernel.hpp"
 #include "ops/pointwise.hpp"
@@ -11,15 +9,6 @@ namespace {
 
 using ops::KernelArgs;
 using ops::KernelRequest;
-
-class ChannelKernel final : public ops::Kernel {
- public:
-  explicit ChannelKernel(std::function<void(const KernelArgs&)> fn) : fn_(std::move(fn)) {}
-  void run(const KernelArgs& args) override { fn_(args); }
-
- private:
-  std::function<void(const KernelArgs&)> fn_;
-};
 
 const float* in(std::span<const void* const> operands, size_t i) {
   return static_cast<const float*>(operands[i]);
@@ -46,7 +35,7 @@ ops::Answer offer_of(const KernelRequest& request, std::function<void(const Kern
   ops::Offer offer = blank_offer(request);
   offer.src[0] = offer.dst[0] = *request.src[0].layout;
   if (request.part != ops::kForward) offer.diff_dst[0] = offer.diff_src[0] = offer.src[0];
-  offer.kernel = std::make_unique<ChannelKernel>(std::move(fn));
+  offer.kernel = std::make_unique<FunctionKernel>(std::move(fn));
   offer.implementation = "blocked loops";
   return offer;
 }

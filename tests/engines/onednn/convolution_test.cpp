@@ -133,6 +133,15 @@ TEST_F(Convolution, gradient_of_few_input_channels_is_left_to_a_faster_engine) {
   EXPECT_TRUE(run.accepts_gradient(1));
 }
 
+TEST_F(Convolution, weights_of_one_input_channel_are_left_to_a_faster_engine_on_avx2) {
+  const ops::Convolution op = op_of(kCases[0]);
+  OpRunner run(engine, op, inputs_of(kCases[0]));
+  if (run.forward_offer().implementation != "jit:avx2")
+    GTEST_SKIP() << "skipped: this processor does not use the AVX2 kernels";
+  EXPECT_FALSE(run.accepts_gradient(1));
+  EXPECT_EQ(run.refusal(), "oneDNN's AVX2 kernel for one input channel is slower than im2col");
+}
+
 TEST_F(Convolution, weights_gradient_alone_and_bias_alone) {
   const ops::Convolution op = op_of(kCases[1]);
   OpRunner run(engine, op, inputs_of(kCases[1]));

