@@ -7,19 +7,21 @@ namespace crema::ops {
 bool Unary::gradient_from_dst() const {
   switch (function) {
     case Function::kRelu:
+    case Function::kElu:
       return p >= 0;
     case Function::kSigmoid:
     case Function::kTanh:
+    case Function::kExp:
       return true;
-    case Function::kPower:
+    default:
       return false;
   }
-  return false;
 }
 
 std::vector<GradientPart> Unary::gradient() const {
+  if (function == Function::kThreshold) return {};
   if (gradient_from_dst()) return {{{0}, {}, {0}}};
-  return {{{0}, {0}, {0}}};
+  return {{{0}, {0}, {}}};
 }
 
 std::string Unary::describe() const {
@@ -32,6 +34,22 @@ std::string Unary::describe() const {
       return "tanh";
     case Function::kPower:
       return fmt::format("({} + {} x)^{}", r, q, p);
+    case Function::kAbs:
+      return "abs";
+    case Function::kBnll:
+      return "log(1 + e^x)";
+    case Function::kElu:
+      return fmt::format("elu, alpha {}", p);
+    case Function::kExp:
+      return fmt::format("{} e^({} x)", q, p);
+    case Function::kLog:
+      return fmt::format("{} log({} + {} x)", p, r, q);
+    case Function::kSwish:
+      return fmt::format("swish, beta {}", p);
+    case Function::kClip:
+      return fmt::format("clip to {}..{}", p, q);
+    case Function::kThreshold:
+      return fmt::format("x > {}", p);
   }
   return {};
 }

@@ -11,6 +11,14 @@ enum class Function {
   kSigmoid,  // 1 / (1 + e^-x)
   kTanh,
   kPower,  // (r + q x)^p; p q = 0 gives the constant (p = 0 ? 1 : r^p) and no gradient
+  kAbs,
+  kBnll,       // log(1 + e^x)
+  kElu,        // x > 0 ? x : p (e^x - 1)
+  kExp,        // q e^(p x)
+  kLog,        // p log(r + q x)
+  kSwish,      // x / (1 + e^(-p x))
+  kClip,       // max(p, min(x, q)); the gradient passes at the bounds too
+  kThreshold,  // x > p ? 1 : 0; no gradient
 };
 
 struct Unary final : Op {
@@ -20,7 +28,8 @@ struct Unary final : Op {
   const char* kind() const override { return "unary"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // The gradient is computed from y where that is exact (so that x can be overwritten): ReLU with
-  // slope >= 0, sigmoid, tanh; from x otherwise. gradient_from_dst() says which.
+  // slope >= 0, sigmoid, tanh, ELU with p >= 0, e^x; from x otherwise. gradient_from_dst() says
+  // which.
   std::vector<GradientPart> gradient() const override;
   bool gradient_from_dst() const;
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }

@@ -20,16 +20,15 @@ std::optional<dnnl::algorithm> algorithm_of(const ops::Unary& op) {
       return dnnl::algorithm::eltwise_logistic_use_dst_for_bwd;
     case Function::kTanh:
       return dnnl::algorithm::eltwise_tanh_use_dst_for_bwd;
-    case Function::kPower:
+    default:
       return std::nullopt;
   }
-  return std::nullopt;
 }
 
 ops::Answer unary(const KernelRequest& request, const Context& context) {
   const auto& op = static_cast<const ops::Unary&>(*request.op);
   const auto algorithm = algorithm_of(op);
-  if (!algorithm) return ops::Refusal{"oneDNN's power is not Caffe's (shift, negative bases)"};
+  if (!algorithm) return ops::Refusal{"no kernel for " + op.describe()};
   const Desc x = desc_or_plain(request.src[0]);
   const auto slope = static_cast<float>(op.p);
   const Forward::primitive_desc fwd({dnnl::prop_kind::forward_training, *algorithm, x, slope, 0.0f},

@@ -48,32 +48,81 @@ void power_gradient(int64_t n, T p, T q, T r, const T* g, const T* x, T* dx) {
 }
 
 template <class T>
+T sigmoid(T x) {
+  return T(0.5) * std::tanh(T(0.5) * x) + T(0.5);
+}
+
+// log(1 + e^x) without overflow.
+template <class T>
+T softplus(T x) {
+  return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x));
+}
+
+template <class T>
 void forward(const ops::Unary& op, int64_t n, const T* x, T* y) {
+  const T p = static_cast<T>(op.p), q = static_cast<T>(op.q), r = static_cast<T>(op.r);
   switch (op.function) {
     case ops::Function::kRelu:
-      return relu(n, static_cast<T>(op.p), x, y);
+      return relu(n, p, x, y);
     case ops::Function::kSigmoid:
-      return map(n, x, y, [](T v) { return T(0.5) * std::tanh(T(0.5) * v) + T(0.5); });
+      return map(n, x, y, [](T v) { return sigmoid(v); });
     case ops::Function::kTanh:
       return map(n, x, y, [](T v) { return std::tanh(v); });
     case ops::Function::kPower:
-      return power(n, static_cast<T>(op.p), static_cast<T>(op.q), static_cast<T>(op.r), x, y);
+      return power(n, p, q, r, x, y);
+    case ops::Function::kAbs:
+      return map(n, x, y, [](T v) { return std::abs(v); });
+    case ops::Function::kBnll:
+      return map(n, x, y, [](T v) { return softplus(v); });
+    case ops::Function::kElu:
+      return map(n, x, y, [=](T v) { return v > 0 ? v : p * std::expm1(v); });
+    case ops::Function::kExp:
+      return map(n, x, y, [=](T v) { return q * std::exp(p * v); });
+    case ops::Function::kLog:
+      return map(n, x, y, [=](T v) { return p * std::log(r + q * v); });
+    case ops::Function::kSwish:
+      return map(n, x, y, [=](T v) { return v * sigmoid(p * v); });
+    case ops::Function::kClip:
+      return map(n, x, y, [=](T v) { return std::max(p, std::min(v, q)); });
+    case ops::Function::kThreshold:
+      return map(n, x, y, [=](T v) { return v > p ? T(1) : T(0); });
   }
 }
 
 // `v` is y where op.gradient_from_dst(), else x.
 template <class T>
 void gradient(const ops::Unary& op, int64_t n, const T* g, const T* v, T* dx) {
-  const T slope = static_cast<T>(op.p);
+  const T p = static_cast<T>(op.p), q = static_cast<T>(op.q), r = static_cast<T>(op.r);
   switch (op.function) {
     case ops::Function::kRelu:  // with slope >= 0, y > 0 exactly where x > 0
-      return map_gradient(n, g, v, dx, [=](T d, T u) { return u > 0 ? d : slope * d; });
+      return map_gradient(n, g, v, dx, [=](T d, T u) { return u > 0 ? d : p * d; });
     case ops::Function::kSigmoid:
       return map_gradient(n, g, v, dx, [](T d, T y) { return d * y * (1 - y); });
     case ops::Function::kTanh:
       return map_gradient(n, g, v, dx, [](T d, T y) { return d * (1 - y * y); });
     case ops::Function::kPower:
-      return power_gradient(n, slope, static_cast<T>(op.q), static_cast<T>(op.r), g, v, dx);
+      return power_gradient(n, p, q, r, g, v, dx);
+    case ops::Function::kAbs:
+      return map_gradient(n, g, v, dx, [](T d, T x) { return x > 0 ? d : x < 0 ? -d : T(0); });
+    case ops::Function::kBnll:
+      return map_gradient(n, g, v, dx, [](T d, T x) { return d * sigmoid(x); });
+    case ops::Function::kElu:
+      if (op.gradient_from_dst())
+        return map_gradient(n, g, v, dx, [=](T d, T y) { return y > 0 ? d : d * (p + y); });
+      return map_gradient(n, g, v, dx, [=](T d, T x) { return x > 0 ? d : d * p * std::exp(x); });
+    case ops::Function::kExp:
+      return map_gradient(n, g, v, dx, [=](T d, T y) { return d * y * p; });
+    case ops::Function::kLog:
+      return map_gradient(n, g, v, dx, [=](T d, T x) { return d * p * q / (r + q * x); });
+    case ops::Function::kSwish:
+      return map_gradient(n, g, v, dx, [=](T d, T x) {
+        const T s = sigmoid(p * x), y = x * s;
+        return d * (p * y + s * (1 - p * y));
+      });
+    case ops::Function::kClip:
+      return map_gradient(n, g, v, dx, [=](T d, T x) { return x >= p && x <= q ? d : T(0); });
+    case ops::Function::kThreshold:
+      break;  // the op says that it has none
   }
 }
 

@@ -1,0 +1,28 @@
+// y = x / (1 + e^(-beta x))
+//   bottom  any shape
+//   top     the bottom's shape
+//   params  none
+#include "layers/check.hpp"
+#include "ops/pointwise.hpp"
+
+namespace crema::layers {
+namespace {
+
+class Swish final : public Layer {
+ public:
+  Signature signature(const caffe::LayerParameter&) const override { return {}; }
+
+  void infer(Inference& in) const override { in.set_top(0, in.bottom(0)); }
+
+  void lower(Lowering& to) const override {
+    ops::Unary op;
+    op.function = ops::Function::kSwish;
+    op.p = to.param().swish_param().beta();
+    to.set_top(0, to.emit1(op, {to.bottom(0)}));
+  }
+};
+
+CREMA_LAYER("Swish", Swish);
+
+}  // namespace
+}  // namespace crema::layers
