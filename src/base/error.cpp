@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 namespace crema {
 
@@ -85,11 +87,15 @@ void Diagnostics::add(const ErrorList& list) {
 
 void Diagnostics::throw_if_any() {
   if (errors_.empty()) return;
-  std::stable_sort(errors_.begin(), errors_.end(), [](const Error& a, const Error& b) {
-    if (!a.location.source || a.location.source != b.location.source) return false;
-    return std::pair(a.location.line, a.location.column) <
-           std::pair(b.location.line, b.location.column);
-  });
+  // By file, in the order in which files were first complained of; within a file by place.
+  std::map<const SourceText*, size_t> order;
+  for (const Error& error : errors_) order.emplace(error.location.source.get(), order.size());
+  const auto key = [&](const Error& error) {
+    return std::tuple(order.at(error.location.source.get()), error.location.line,
+                      error.location.column);
+  };
+  std::stable_sort(errors_.begin(), errors_.end(),
+                   [&](const Error& a, const Error& b) { return key(a) < key(b); });
   if (errors_.size() == 1) throw errors_.front();
   throw ErrorList(std::move(errors_));
 }
