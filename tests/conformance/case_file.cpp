@@ -52,6 +52,7 @@ bool CaseFile::has(const std::string& path) const {
 Array CaseFile::array(const std::string& path) const {
   const Handle data{H5Dopen2(file_, path.c_str(), H5P_DEFAULT), H5Dclose};
   if (data.id < 0) throw std::runtime_error("no dataset " + path);
+  read_.insert(path);
   const Handle space{H5Dget_space(data.id), H5Sclose};
   const int rank = H5Sget_simple_extent_ndims(space.id);
   std::vector<hsize_t> dims(static_cast<size_t>(rank) + 1);
@@ -67,9 +68,16 @@ Array CaseFile::array(const std::string& path) const {
 
 std::vector<std::string> CaseFile::below(const std::string& group) const {
   std::vector<std::string> out;
-  if (!has(group)) return out;
+  if (group != "/" && !has(group)) return out;
   const Handle handle{H5Gopen2(file_, group.c_str(), H5P_DEFAULT), H5Gclose};
   collect(handle.id, "", out);
+  return out;
+}
+
+std::vector<std::string> CaseFile::unread() const {
+  std::vector<std::string> out;
+  for (const std::string& path : below("/"))
+    if (!read_.contains(path)) out.push_back(path);
   return out;
 }
 

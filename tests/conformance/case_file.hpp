@@ -3,6 +3,7 @@
 
 #include <hdf5.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,8 @@ class CaseFile {
   Array array(const std::string& path) const;
   // Paths of the datasets below a group, relative to it ("conv/1" in nested groups).
   std::vector<std::string> below(const std::string& group) const;
+  // Datasets that array() was never asked for: a recording that nobody compared proves nothing.
+  std::vector<std::string> unread() const;
 
   double number(const std::string& attribute, double missing) const;
   std::vector<double> numbers(const std::string& attribute) const;
@@ -35,6 +38,7 @@ class CaseFile {
 
  private:
   hid_t file_;
+  mutable std::set<std::string> read_;
 };
 
 }  // namespace crema::conformance

@@ -1,4 +1,4 @@
-// conformance --cases=DIR [--filter=TEXT] [--engines=onednn,openblas,reference]
+// conformance --cases=DIR [--filter=TEXT] [--engines=onednn,openblas,reference | default]
 #include <fmt/format.h>
 
 #include "base/parallel.hpp"
@@ -21,8 +21,9 @@ int main(int argc, char** argv) {
       return 1;
     }
   }
+  if (engines == "default") engines.clear();
   if (cases.empty()) {
-    fmt::print(stderr, "conformance --cases=DIR [--filter=TEXT] [--engines=A,B]\n");
+    fmt::print(stderr, "conformance --cases=DIR [--filter=TEXT] [--engines=A,B|default]\n");
     return 1;
   }
   crema::start_compute_threads(0);

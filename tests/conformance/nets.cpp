@@ -1,6 +1,8 @@
 // nets/<case>: whole nets, forward and backward.
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+#include "snapshot/weights.hpp"
 #include "suite.hpp"
 
 namespace crema::conformance {
@@ -10,7 +12,8 @@ namespace {
 class NetCase {
  public:
   NetCase(const std::filesystem::path& prototxt, const plan::Engines& engines)
-      : file_(std::filesystem::path(prototxt).replace_extension(".h5").string()),
+      : stem_(std::filesystem::path(prototxt).replace_extension("").string()),
+        file_(stem_ + ".h5"),
         engines_(engines),
         check_(file_.number("rtol", 0), file_.number("atol", 0)) {
     net_ = config::with_state(config::read_net(prototxt.filename().string()),
@@ -24,6 +27,10 @@ class NetCase {
     losses_ = file_.numbers("loss");
     for (int r = 0; r < runs; ++r) one(r, r == 0 ? "" : fmt::format("run{}/", r));
     compare_names();
+    compare_ends();
+    for (const char* ending : {".caffemodel", ".v1.caffemodel"})
+      if (std::filesystem::exists(stem_ + ending)) compare_weights_file(stem_ + ending);
+    check_.complete(file_);
     return check_.failure();
   }
 
@@ -122,6 +129,43 @@ class NetCase {
     if (expected != got) check_.fail("the net has other layers after filtering");
   }
 
+  // The free ends, Caffe's splits called by the blob they copy.
+  void compare_ends() {
+    std::set<std::string> expected, got;
+    for (const std::string& name : file_.lines("outputs")) {
+      const int value = value_of(name);
+      if (value == graph::kNone) return check_.fail("no output " + name);
+      for (const auto& [blob, id] : subject_.graph->blobs)
+        if (id == value) expected.insert(blob);
+    }
+    for (const graph::OutputInfo& output : subject_.graph->outputs)
+      for (const auto& [blob, id] : subject_.graph->blobs)
+        if (id == output.value) got.insert(blob);
+    if (expected != got)
+      check_.fail(fmt::format("outputs {}, expected {}", join({got.begin(), got.end()}, ", "),
+                              join({expected.begin(), expected.end()}, ", ")));
+  }
+
+  // What the .caffemodel holds is what the recording says.
+  void compare_weights_file(const std::string& path) {
+    std::map<std::string, const snapshot::LayerBlobs*> layers;
+    const snapshot::WeightsFile weights = snapshot::read_weights(path);
+    for (const snapshot::LayerBlobs& layer : weights.layers) layers[layer.layer] = &layer;
+    for (const std::string& entry : file_.below("param")) {
+      const size_t slash = entry.rfind('/'), blob = std::stoul(entry.substr(slash + 1));
+      const auto it = layers.find(entry.substr(0, slash));
+      if (it == layers.end() || blob >= it->second->blobs.size())
+        return check_.fail(path + " lacks " + entry);
+      const Array wanted = file_.array("param/" + entry);
+      if (!it->second->blobs[blob].fits(wanted.shape))
+        return check_.fail(path + ": another shape of " + entry);
+      Check exact(0, 0);
+      exact.equal(path + ": " + entry, it->second->blobs[blob].values, wanted);
+      if (!exact.failure().empty()) return check_.fail(exact.failure());
+    }
+  }
+
+  std::string stem_;
   CaseFile file_;
   const plan::Engines& engines_;
   Check check_;

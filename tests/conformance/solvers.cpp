@@ -34,6 +34,15 @@ class Workplace {
   fs::path home_, path_;
 };
 
+class Recorder final : public report::Sink {
+ public:
+  explicit Recorder(std::vector<report::Event>& events) : events_(events) {}
+  void on(const report::Event& event) override { events_.push_back(event); }
+
+ private:
+  std::vector<report::Event>& events_;
+};
+
 class Run {
  public:
   Run(const std::string& solver, const std::string& expected, const plan::Engines& engines)
@@ -42,6 +51,9 @@ class Run {
     context_.reporter = &reporter_;
     solver_ = config::read_solver(solver, {"caffe_compat=true"});
     skip_unknown_types(config::filter(solver_.train_net));
+    for (const config::NetConfig& test : solver_.test_nets)
+      skip_unknown_types(config::filter(test));
+    reporter_.add(std::make_unique<Recorder>(events_));
     if (solver_.param.snapshot_format() == caffe::SolverParameter::HDF5)
       throw Skip{"HDF5 snapshots"};
     losses_ = file_.array("loss").values;
@@ -62,9 +74,16 @@ class Run {
     running = &trainer;
     compare_params(trainer, 0);
     trainer.run();
+    check_.complete(file_);
     if (updates_ != losses_.size())
       check_.fail(fmt::format("{} updates, expected {}", updates_, losses_.size()));
     return check_.failure();
+  }
+
+  const CaseFile& file() const { return file_; }
+
+  std::string compare_with_log(const std::string& path) const {
+    return compare_log(path, events_, file_.number("rtol", 0), file_.number("atol", 0));
   }
 
  private:
@@ -94,7 +113,8 @@ class Run {
 
   CaseFile file_;
   Check check_;
-  report::Reporter reporter_;  // no sinks: silent
+  std::vector<report::Event> events_;
+  report::Reporter reporter_;
   train::Context context_;
   config::SolverConfig solver_;
   std::vector<float> losses_, rates_;
@@ -103,8 +123,33 @@ class Run {
   size_t updates_ = 0;
 };
 
+// The weights that the run wrote against those that Caffe wrote.
+std::string compare_weights(const std::string& ours, double rtol, double atol) {
+  const auto index = [](const snapshot::WeightsFile& file) {
+    std::map<std::string, std::vector<snapshot::Blob>> out;
+    for (const auto& layer : file.layers)
+      if (!layer.blobs.empty()) out[layer.layer] = layer.blobs;
+    return out;
+  };
+  const auto got = index(snapshot::read_weights(ours)),
+             wanted = index(snapshot::read_weights("final.caffemodel"));
+  if (got.size() != wanted.size()) return "the weights file has other layers";
+  Check check(rtol, atol);
+  for (const auto& [name, blobs] : wanted) {
+    const auto it = got.find(name);
+    if (it == got.end() || it->second.size() != blobs.size())
+      return "layer " + name + " is missing in the weights file, or has other blobs";
+    for (size_t b = 0; b < blobs.size(); ++b) {
+      const std::string what = fmt::format("final {}/{}", name, b);
+      check.equal(what, it->second[b].shape, blobs[b].shape);
+      check.equal(what, it->second[b].values, {blobs[b].shape, blobs[b].values});
+    }
+  }
+  return check.failure();
+}
+
 // The snapshot that the run wrote against the one that Caffe wrote.
-std::string compare_snapshots(const std::string& weights, const std::string& state) {
+std::string compare_state(const std::string& state) {
   const snapshot::State ours = snapshot::read_state(state),
                         theirs = snapshot::read_state("final.solverstate");
   if (ours.iter != theirs.iter) return "the state says another iteration";
@@ -120,21 +165,7 @@ std::string compare_snapshots(const std::string& weights, const std::string& sta
                 {theirs.history[h].shape, theirs.history[h].values});
     if (!check.failure().empty()) return check.failure();
   }
-  const auto index = [](const snapshot::WeightsFile& file) {
-    std::map<std::string, const snapshot::LayerBlobs*> out;
-    for (const auto& layer : file.layers)
-      if (!layer.blobs.empty()) out[layer.layer] = &layer;
-    return out;
-  };
-  const snapshot::WeightsFile mine = snapshot::read_weights(weights),
-                              final = snapshot::read_weights("final.caffemodel");
-  const auto got = index(mine), wanted = index(final);
-  for (const auto& [name, layer] : wanted) {
-    const auto it = got.find(name);
-    if (it == got.end() || it->second->blobs.size() != layer->blobs.size())
-      return "layer " + name + " is missing in the weights file, or has other blobs";
-  }
-  return got.size() == wanted.size() ? "" : "the weights file has other layers";
+  return "";
 }
 
 std::string run_whole(const plan::Engines& engines) {
@@ -142,11 +173,16 @@ std::string run_whole(const plan::Engines& engines) {
   const config::SolverConfig solver = config::read_solver("solver.prototxt");
   train::TrainOptions options;
   if (solver.param.weights_size() == 0) options.weights = {"init.caffemodel"};
-  const std::string wrong = run.run(std::move(options));
+  std::string wrong = run.run(std::move(options));
   if (!wrong.empty()) return wrong;
   const std::string stem =
       fmt::format("{}_iter_{}", solver.param.snapshot_prefix(), solver.param.max_iter());
-  return compare_snapshots(stem + ".caffemodel", stem + ".solverstate");
+  wrong = compare_state(stem + ".solverstate");
+  if (wrong.empty())
+    wrong = compare_weights(stem + ".caffemodel", run.file().number("rtol", 0),
+                            run.file().number("atol", 0));
+  if (wrong.empty() && fs::exists("train.log")) wrong = run.compare_with_log("train.log");
+  return wrong;
 }
 
 std::string run_resumed(const plan::Engines& engines) {

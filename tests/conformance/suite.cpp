@@ -28,16 +28,18 @@ void Check::equal(const std::string& what, const std::vector<float>& got, const 
     return fail(fmt::format("{}: {} elements, expected {} ({})", what, got.size(),
                             expected.values.size(), expected.shape.text()));
   size_t out = 0;
+  bool reported = false;
   for (size_t i = 0; i < got.size(); ++i) {
     double excess = 0;
     if (within(got[i], expected.values[i], &excess)) continue;
     ++out;
     if (excess <= worst_ && !failure_.empty()) continue;
     worst_ = excess;
+    reported = true;
     failure_ = fmt::format("{}[{}] of {} = {:.9g}, expected {:.9g}", what, i, expected.shape.text(),
                            got[i], expected.values[i]);
   }
-  if (out > 1 && failure_.starts_with(what)) failure_ += fmt::format(" ({} elements out)", out);
+  if (out > 1 && reported) failure_ += fmt::format(" ({} elements out)", out);
 }
 
 void Check::equal(const std::string& what, const Shape& got, const Shape& expected) {
@@ -53,6 +55,10 @@ void Check::equal(const std::string& what, double got, double expected) {
 
 void Check::fail(const std::string& what) {
   if (failure_.empty()) failure_ = what;
+}
+
+void Check::complete(const CaseFile& file) {
+  for (const std::string& path : file.unread()) fail("recorded, but not compared: " + path);
 }
 
 void skip_unknown_types(const config::NetConfig& net) {

@@ -10,6 +10,7 @@
 #include "case_file.hpp"
 #include "config/config.hpp"
 #include "exec/executor.hpp"
+#include "report/event.hpp"
 
 namespace crema::conformance {
 
@@ -21,6 +22,8 @@ class Check {
   void equal(const std::string& what, const Shape& got, const Shape& expected);
   void equal(const std::string& what, double got, double expected);
   void fail(const std::string& what);
+  // Fails if a recorded dataset was not looked at.
+  void complete(const CaseFile& file);
   const std::string& failure() const { return failure_; }
 
  private:
@@ -62,6 +65,22 @@ std::string run_net_case(const std::filesystem::path& prototxt, const plan::Engi
 std::string run_solver_case(const std::filesystem::path& folder, const plan::Engines& engines);
 std::string run_reject_case(const std::filesystem::path& prototxt, const std::string& kind,
                             const plan::Engines& engines);
+
+// Where crema differs from BVLC on purpose (choices.cpp holds all of it).
+//
+// True if BVLC overwrites this blob's gradient in every pass where crema adds up (README,
+// Differences from Caffe): then the sum of the recorded gradients is what is right.
+bool bvlc_overwrites_gradient(const graph::LayerInfo& layer, size_t blob,
+                              const graph::Graph& graph);
+// A note that crema gives about a definition of rejects/ that it accepts; "" for all others, which
+// must be refused.
+std::string note_instead_of_refusal(const std::string& reject);
+// Prints that a case passes with crema's own behaviour.
+void say_differs(const std::string& what, const std::string& why);
+
+// What the recorded log of a run says, against the events of ours; "" or the first difference.
+std::string compare_log(const std::string& path, const std::vector<report::Event>& events,
+                        double rtol, double atol);
 
 // Throws Skip if a layer's type is neither a layer nor a data source of this build.
 void skip_unknown_types(const config::NetConfig& net);
