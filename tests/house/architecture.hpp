@@ -1,20 +1,21 @@
-// The rule of the house: who may include whom. Read from the crema_room() lines of
-// src/CMakeLists.txt and held against every #include.
 #pragma once
 
-#include <filesystem>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 
 namespace crema::house {
 
-using RoomTable = std::map<std::string, std::set<std::string>>;  // room -> rooms it may include
+inline constexpr int kMostLines = 400;
 
-RoomTable read_rooms(const std::filesystem::path& src);
-
-// Everything under src/ that breaks the rule, one line each; empty if the house stands.
-std::vector<std::string> violations(const std::filesystem::path& src);
+// Holds a source tree against the table in its CMakeLists.txt. One sentence per violation, the
+// table's first, then those of each file; empty for a house in order.
+//   table      rows name rooms above them (so the rooms form a DAG), once each, with sources;
+//              only cli lists rooms under engines/
+//   includes   "room/file" of the own or a listed room, and the file exists; "proto/..." and
+//              protobuf's headers where the row lists proto; main.cpp includes cli alone;
+//              a library's header only where it or a room it may include lists that library,
+//              BLAS's and oneDNN's only in their own engine
+//   files      lie in a room; at most kMostLines lines
+std::vector<std::string> check_architecture(const std::string& source_folder);
 
 }  // namespace crema::house

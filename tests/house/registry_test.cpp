@@ -1,98 +1,81 @@
-// Every self-registering file registered something, and everything registered has a test.
-#include "base/registry.hpp"
-
+// Everything that registers itself is there and has a test; and the check of that can fail.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <regex>
-#include <set>
-#include <sstream>
+#include <map>
 
-namespace crema {
+#include "base/text.hpp"
+#include "house/registry_check.hpp"
+
+namespace crema::house {
 namespace {
 
-namespace fs = std::filesystem;
-const fs::path kSource = CREMA_SOURCE_DIR "/src", kTests = CREMA_TEST_DIR;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
-std::string read(const fs::path& path) {
-  std::ifstream in(path);
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
+TEST(Registry, EverythingRegisteredIsThereAndHasATest) {
+  const auto complaints = check_registry(
+      {all_registered(), CREMA_SOURCE_DIR "/src", CREMA_TEST_DIR, split(CREMA_BUILT_ROOMS, ',')});
+  EXPECT_THAT(complaints, IsEmpty()) << join(complaints, "\n");
 }
 
-// All tests as one text: their code, tables and file names.
-const std::string& all_tests() {
-  static const std::string text = [] {
-    std::string out;
-    for (const auto& entry : fs::recursive_directory_iterator(kTests)) {
-      const std::string name = entry.path().generic_string();
-      if (!entry.is_regular_file() || name.find("/house/") != std::string::npos) continue;
-      out += "\n" + name + "\n";
-      const std::string kind = entry.path().extension();
-      if (kind == ".cpp" || kind == ".hpp" || kind == ".prototxt") out += read(entry.path());
-    }
-    return out;
-  }();
-  return text;
+// A table of which no object was linked would pass the check above.
+TEST(Registry, EveryTableHasEntries) {
+  std::map<std::string, int> entries;
+  for (const Registered& entry : all_registered()) ++entries[entry.table];
+  std::vector<std::string> tables{"layer type", "filler", "optimizer", "learning-rate policy",
+                                  "data source"};
+  for (const std::string& room : split(CREMA_BUILT_ROOMS, ','))
+    if (room.starts_with("engines/")) tables.push_back(room.substr(8) + " kernel");
+  for (const std::string& table : tables) EXPECT_GE(entries[table], 2) << table;
+  EXPECT_EQ(entries.size(), tables.size());
 }
 
-bool is_word_in_tests(const std::string& name) {
-  const std::string& text = all_tests();
-  const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
-  for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
-    const size_t end = at + name.size();
-    if ((at == 0 || !word(text[at - 1])) && (end >= text.size() || !word(text[end]))) return true;
-  }
-  return false;
+Registry fixture(const std::string& name, const std::vector<Registered>& entries) {
+  const std::string root = CREMA_TEST_DIR "/house/fixtures/registry/" + name;
+  Registry registry{entries, root + "/src", root + "/tests", {"layers", "optim"}};
+  for (Registered& entry : registry.entries) entry.file = root + "/src/" + entry.file;
+  return registry;
 }
 
-TEST(registry, every_self_registering_file_registered_something) {
-  std::set<std::string> registered;
-  for (const Registered& entry : all_registered())
-    registered.insert(fs::weakly_canonical(entry.file).generic_string());
-  static const std::regex macro("\\n\\s*CREMA_(REGISTER|LAYER|FILLER)\\w*\\(|\\nCREMA_[A-Z_]+\\(");
-  int files = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(kSource)) {
-    if (entry.path().extension() != ".cpp" || !std::regex_search(read(entry.path()), macro))
-      continue;
-    ++files;
-    EXPECT_TRUE(registered.contains(fs::weakly_canonical(entry.path()).generic_string()))
-        << entry.path() << " registers nothing: is its room linked as objects?";
-  }
-  EXPECT_GT(files, 60);
+TEST(Registry, AGoodHouse) {
+  EXPECT_THAT(
+      check_registry(fixture("good", {{"layer type", "InnerProduct", "layers/inner_product.cpp"},
+                                      {"layer type", "ReLU", "layers/relu.cpp"},
+                                      {"policy", "step", "optim/lr/step.cpp"},
+                                      {"policy", "poly", "optim/lr/poly.cpp"},
+                                      {"optimizer", "Adam", "optim/adam.cpp"}})),
+      IsEmpty());
 }
 
-TEST(registry, every_layer_file_registers) {
-  // A file of layers/ without a header of its own name is a layer type.
-  std::set<std::string> registered;
-  for (const Registered& entry : all_registered())
-    registered.insert(fs::path(entry.file).filename().string());
-  for (const char* folder : {"layers", "layers/fillers", "optim/lr", "optim/rules", "data/sources"})
-    for (const auto& entry : fs::directory_iterator(kSource / folder)) {
-      fs::path header = entry.path();
-      header.replace_extension(".hpp");
-      if (entry.path().extension() == ".cpp" && !fs::exists(header)) {
-        EXPECT_TRUE(registered.contains(entry.path().filename().string())) << entry.path();
-      }
-    }
+TEST(Registry, WhatIsMissing) {
+  EXPECT_THAT(
+      check_registry(fixture("bad", {{"layer type", "ReLU", "layers/relu.cpp"},
+                                     {"layer type", "ELU", "layers/elu.cpp"},
+                                     {"layer type", "Gone", "layers/gone.cpp"},
+                                     {"policy", "exp", "optim/exp.cpp"},
+                                     {"policy", "step", "optim/step.cpp"}})),
+      UnorderedElementsAre(
+          "layer type 'ReLU': no gradient test: no tests/exec/gradients/ReLU.prototxt",
+          "layer type 'ELU': no test: neither recordings in tests/goldens/layers/ELU nor a test "
+          "with its name in tests/layers",
+          testing::StartsWith("layer type 'Gone': no such file in the source folder: "),
+          "policy 'exp': no test: neither exp_test.cpp nor a test with its name in tests/optim",
+          "policy 'step': no test: neither step_test.cpp nor a test with its name in tests/optim",
+          "layers/dropped.cpp: meant to register something, but did not",
+          "layers/forgotten.cpp: registers nothing, and has no header: nobody can use it"));
 }
 
-TEST(registry, everything_registered_has_a_test) {
-  std::set<std::string> tables;
-  for (const Registered& entry : all_registered()) {
-    tables.insert(entry.table);
-    EXPECT_TRUE(is_word_in_tests(entry.name))
-        << entry.table << " '" << entry.name << "' (" << entry.file << ") is named in no test";
-  }
-  for (const char* table : {"layer type", "filler", "optimizer", "learning-rate policy",
-                            "data source", "reference kernel"})
-    EXPECT_TRUE(tables.contains(table)) << "nothing registered in table " << table;
-  EXPECT_FALSE(is_word_in_tests(std::string("NoSuch") + "LayerType"))
-      << "the search finds anything";
+TEST(Registry, WordsOfNames) {
+  EXPECT_THAT(words_of_name("InnerProduct"), ElementsAre("inner", "product"));
+  EXPECT_THAT(words_of_name("inner_product"), ElementsAre("inner", "product"));
+  EXPECT_THAT(words_of_name("HDF5Data"), ElementsAre("hdf5", "data"));
+  EXPECT_THAT(words_of_name("SGD"), ElementsAre("sgd"));
+  EXPECT_THAT(words_of_name("ReLU_TanH"), ElementsAre("re", "lu", "tan", "h"));
+  EXPECT_THAT(words_of_name("LRNWithin"), ElementsAre("lrn", "within"));
+  EXPECT_THAT(words_of_name("_"), IsEmpty());
 }
 
 }  // namespace
-}  // namespace crema
+}  // namespace crema::house
