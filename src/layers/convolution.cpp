@@ -55,9 +55,13 @@ struct Setting {
   }
 
   void check_pair(const Inference& in, int spatial) const {
-    if (list.size() > 0)
-      in.fail(list_field, fmt::format("given together with {}", pair_fields),
+    if (list.size() > 0) {
+      const std::string_view field = list_field;
+      in.fail(list_field,
+              fmt::format("{} is given together with {}", field.substr(field.find('.') + 1),
+                          pair_fields),
               "use one form or the other");
+    }
     if (spatial != 2)
       in.fail(h_field,
               fmt::format("{} need two spatial axes, but there are {}", pair_fields, spatial),
