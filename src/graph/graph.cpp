@@ -16,10 +16,6 @@ int Graph::find_layer(const std::string& layer) const {
   return kNone;
 }
 
-const ParamInfo* Graph::param_of(int layer, int blob) const {
-  return &params[static_cast<size_t>(layers[static_cast<size_t>(layer)].params[blob])];
-}
-
 int add_value(Graph& graph, ValueInfo value) {
   graph.values.push_back(std::move(value));
   return static_cast<int>(graph.values.size()) - 1;

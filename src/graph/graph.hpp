@@ -114,7 +114,6 @@ struct Graph {
 
   int find_blob(const std::string& blob) const;    // value id or kNone
   int find_layer(const std::string& layer) const;  // the first of that name, or kNone
-  const ParamInfo* param_of(int layer, int blob) const;
 };
 
 struct BuildOptions {
@@ -123,7 +122,6 @@ struct BuildOptions {
   // Names of such layer types, for suggestions.
   std::vector<std::string> source_types;
   bool backward = true;  // false: forward only (test nets)
-  // Every learnable blob gets a gradient, whatever its lr_mult.
   // For checks: the gradient of these blobs is fed by the run, as input "d(blob)" ...
   std::vector<std::string> seeded_blobs;
   // ... and the gradient with respect to these inputs is wanted.

@@ -7,7 +7,7 @@ namespace crema::ops {
 
 // Batch normalisation over all axes but 1, without learned scale or shift (Caffe's form).
 //   src  x (N, C, ...), mean_sum (C), variance_sum (C), factor (1)     dst  y
-//   batch statistics: y = (x - mu) / sqrt(var + eps), var biased; then, unless `frozen`,
+//   batch statistics: y = (x - mu) / sqrt(var + eps), var biased; then
 //     factor = f factor + 1, mean_sum = f mean_sum + mu, variance_sum = f variance_sum + var
 //     m/(m-1)
 //   use_global: mu = mean_sum / factor, var = variance_sum / factor (0 where factor is 0)

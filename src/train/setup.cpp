@@ -88,9 +88,8 @@ void Trainer::build_nets() {
       test_nets_.back()->require_sources("train");
     });
   diagnostics.throw_if_any();
-  for (const config::NetConfig* net : {&solver_.train_net})
-    for (const Note& note : net->notes)
-      reporter_.warn(fmt::format("{}: {}", note.location.text(), note.message));
+  for (const Note& note : solver_.train_net.notes)
+    reporter_.warn(fmt::format("{}: {}", note.location.text(), note.message));
   for (const std::string& note : net_->graph().notes) reporter_.warn(note);
   net_->initialise(seed_);
   for (const auto& test : test_nets_) test->initialise(seed_);
@@ -127,7 +126,7 @@ void Trainer::load_weights_files() {
 
 void Trainer::restore(const snapshot::State& state) {
   reporter_.info("Resuming from " + options_.snapshot);
-  const std::string type = param_.type().empty() ? "SGD" : param_.type();
+  const std::string type = solver_type();
   if (!state.solver_type.empty() && state.solver_type != type)
     throw Error(ErrorCode::kWeights, fmt::format("{} was written by {}, the solver says {}",
                                                  options_.snapshot, state.solver_type, type))
@@ -182,7 +181,7 @@ void Trainer::snapshot() {
   state.current_step = iteration_ > 0 ? optimizer_->policy().current_step(iteration_ - 1) : 0;
   state.by_crema = true;
   state.seed = seed_;
-  state.solver_type = param_.type().empty() ? "SGD" : param_.type();
+  state.solver_type = solver_type();
   state.loss_window = loss_window_;
   state.batches_read = batches_;
   const int params = static_cast<int>(optimizer_->params().size());

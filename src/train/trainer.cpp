@@ -8,20 +8,12 @@
 
 namespace crema::train {
 
-namespace {
-
-std::string type_of(const caffe::SolverParameter& param) {
-  return param.type().empty() ? "SGD" : param.type();
-}
-
-}  // namespace
-
 TrainResult Trainer::run() {
   size_t parameters = 0;
   for (const graph::ParamInfo& p : net_->graph().params)
     if (!p.state) parameters += static_cast<size_t>(p.shape.count());
   reporter_.emit(report::RunStarted{
-      net_->graph().name, type_of(param_), param_.lr_policy(), iteration_, param_.max_iter(),
+      net_->graph().name, solver_type(), param_.lr_policy(), iteration_, param_.max_iter(),
       net_->batch_size() * param_.iter_size(), parameters, compute_threads()});
   watch_.restart();
   since_display_.restart();

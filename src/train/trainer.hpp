@@ -59,6 +59,7 @@ class Trainer {
   void snapshot();
 
  private:
+  std::string solver_type() const { return param_.type().empty() ? "SGD" : param_.type(); }
   void note_ignored_fields();
   void choose_seed(const snapshot::State* state);
   void build_nets();
