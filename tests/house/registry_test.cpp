@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <map>
 
 #include "base/text.hpp"
@@ -14,9 +15,17 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
+// Compilers behind a cache are given paths relative to the folder they run in.
+std::vector<Registered> registered_here() {
+  std::vector<Registered> out = all_registered();
+  for (Registered& entry : out)
+    entry.file = (std::filesystem::path(CREMA_BINARY_DIR) / entry.file).string();
+  return out;
+}
+
 TEST(Registry, EverythingRegisteredIsThereAndHasATest) {
   const auto complaints = check_registry(
-      {all_registered(), CREMA_SOURCE_DIR "/src", CREMA_TEST_DIR, split(CREMA_BUILT_ROOMS, ',')});
+      {registered_here(), CREMA_SOURCE_DIR "/src", CREMA_TEST_DIR, split(CREMA_BUILT_ROOMS, ',')});
   EXPECT_THAT(complaints, IsEmpty()) << join(complaints, "\n");
 }
 
