@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
+#include "engines/onednn/convolution_policy.hpp"
 #include "engines/onednn/kernel.hpp"
-#include "ops/linear.hpp"
 
 namespace crema::onednn {
 namespace {
@@ -29,37 +29,61 @@ struct Geometry {
   }
 };
 
-// Layouts to try: of source, weights and destination.
+// An algorithm and layouts to try: of source, weights and destination.
 struct Candidate {
   Desc src, weights, dst;
+  dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct;
 };
 
 using Forward = dnnl::convolution_forward;
 using BackwardData = dnnl::convolution_backward_data;
 using BackwardWeights = dnnl::convolution_backward_weights;
-constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
+// Always the training kind: a test net, and a layer that is frozen, compute the same bits.
 Forward::primitive_desc forward_desc(const Geometry& g, const Candidate& c, bool bias,
-                                     bool training, const Context& context) {
-  const auto kind =
-      training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+                                     const Context& context) {
   const Desc b = bias ? plain_desc(g.b) : Desc();
-  return {{kind, kDirect, c.src, c.weights, b, c.dst, g.stride, g.dilation, g.pad, g.pad},
+  return {{dnnl::prop_kind::forward_training, c.algorithm, c.src, c.weights, b, c.dst, g.stride,
+           g.dilation, g.pad, g.pad},
           context.attributes,
           context.engine};
 }
 
 // oneDNN wants a forward descriptor beside every backward one.
-Forward::primitive_desc hint(const Geometry& g, const Context& context) {
-  return forward_desc(g, {any_desc(g.x), any_desc(g.w), any_desc(g.y)}, false, true, context);
+Forward::primitive_desc hint(const Geometry& g, dnnl::algorithm algorithm, const Context& context) {
+  return forward_desc(g, {any_desc(g.x), any_desc(g.w), any_desc(g.y), algorithm}, false, context);
 }
 
-// The source as it is if it is blocked already, else as oneDNN likes it: direct kernels want
-// blocked channels, and a plain source costs one reorder.
-std::vector<Desc> source_choices(const ops::Operand& x) {
-  std::vector<Desc> out;
-  if (const auto now = desc_of(x); now && !x.layout->plain()) out.push_back(*now);
-  out.push_back(any_desc(x.shape.dims()));
+// Channels last, where oneDNN has kernels that need no padding.
+std::optional<Desc> unpadded(const Dims& dims) {
+  if (dims.size() != 4) return std::nullopt;
+  return Desc(dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::nhwc);
+}
+
+// Source and destination layouts, best first. The source as it is if it is blocked already, else
+// as oneDNN likes it: direct kernels want blocked channels, and a plain source costs one reorder.
+std::vector<std::pair<Desc, Desc>> activations(const KernelRequest& request, const Geometry& g) {
+  std::vector<std::pair<Desc, Desc>> out;
+  const ops::Operand& x = request.src[0];
+  const auto now = desc_of(x), src = unpadded(g.x), dst = unpadded(g.y);
+  const bool plain = x.layout && x.layout->plain();
+  if (src && ((now && *now == *src) || (plain && padding_costs(g.x[1], g.y[1]))))
+    out.emplace_back(*src, *dst);
+  if (now && !plain) out.emplace_back(*now, any_desc(g.y));
+  out.emplace_back(any_desc(g.x), any_desc(g.y));
+  return out;
+}
+
+std::vector<Candidate> forward_candidates(const KernelRequest& request, const ops::Convolution& op,
+                                          const Geometry& g) {
+  const auto fixed = desc_of(request.src[1].layout, plain_desc(g.w));
+  std::vector<Candidate> out;
+  for (const auto& [src, dst] : activations(request, g)) {
+    for (const auto algorithm : algorithms(op, request.src[0].shape, request.dst[0].shape)) {
+      if (fixed) out.push_back({src, *fixed, dst, algorithm});
+      out.push_back({src, any_desc(g.w), dst, algorithm});
+    }
+  }
   return out;
 }
 
@@ -67,15 +91,9 @@ ops::Answer forward(const KernelRequest& request, const ops::Convolution& op,
                     const Context& context) {
   const Geometry g(op, request);
   const Desc row_major = plain_desc(g.w);
-  std::vector<Candidate> candidates;
-  for (const Desc& src : source_choices(request.src[0])) {
-    if (const auto fixed = desc_of(request.src[1].layout, row_major))
-      candidates.push_back({src, *fixed, any_desc(g.y)});
-    candidates.push_back({src, any_desc(g.w), any_desc(g.y)});
-  }
-  const auto desc = best_of<Forward::primitive_desc>(candidates, [&](const Candidate& c) {
-    return forward_desc(g, c, op.bias, request.training, context);
-  });
+  const auto desc = best_of<Forward::primitive_desc>(
+      forward_candidates(request, op, g),
+      [&](const Candidate& c) { return forward_desc(g, c, op.bias, context); });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this convolution"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
 
@@ -91,30 +109,24 @@ ops::Answer forward(const KernelRequest& request, const ops::Convolution& op,
   return offer;
 }
 
-// The gradient with respect to one to three channels runs at a tenth to a half of the speed of
-// im2col and a matrix product (measured); depth-wise kernels are another matter.
-bool slow_backward_data(const ops::Convolution& op, const KernelRequest& request,
-                        std::string_view implementation) {
-  const int64_t channels = request.src[0].shape[1] / op.groups;
-  return channels <= 3 && implementation.find("dw") == std::string_view::npos;
-}
-
 ops::Answer backward_data(const KernelRequest& request, const ops::Convolution& op,
                           const Context& context) {
   const Geometry g(op, request);
   const Desc row_major = plain_desc(g.w);
-  const std::vector<Candidate> candidates = {
-      {desc_or_plain(request.src[0]), any_desc(g.w), desc_or_plain(request.dst[0])},
-      {any_desc(g.x), any_desc(g.w), any_desc(g.y)}};
-  const auto fwd = hint(g, context);
+  const Desc x = desc_or_plain(request.src[0]), y = desc_or_plain(request.dst[0]);
+  std::vector<Candidate> candidates;
+  for (const auto algorithm : algorithms(op, request.src[0].shape, request.dst[0].shape)) {
+    candidates.push_back({x, any_desc(g.w), y, algorithm});
+    candidates.push_back({any_desc(g.x), any_desc(g.w), any_desc(g.y), algorithm});
+  }
   const auto desc = best_of<BackwardData::primitive_desc>(candidates, [&](const Candidate& c) {
     return BackwardData::primitive_desc(
-        {kDirect, c.src, c.weights, c.dst, g.stride, g.dilation, g.pad, g.pad}, context.attributes,
-        context.engine, fwd);
+        {c.algorithm, c.src, c.weights, c.dst, g.stride, g.dilation, g.pad, g.pad},
+        context.attributes, context.engine, hint(g, c.algorithm, context));
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this convolution's gradient"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
-  if (slow_backward_data(op, request, desc->impl_info_str()))
+  if (slow_backward_data(op, request.src[0].shape, desc->impl_info_str()))
     return ops::Refusal{fmt::format(
         "oneDNN's gradient with respect to {} input channel(s) per group is slower than im2col",
         request.src[0].shape[1] / op.groups)};
@@ -130,12 +142,6 @@ ops::Answer backward_data(const KernelRequest& request, const ops::Convolution& 
   return offer;
 }
 
-// The AVX2 kernel for the weights of a single input channel takes 3.6 times as long as im2col and a
-// matrix product (measured; that for three channels is the faster one, as are those for AVX-512).
-bool slow_backward_weights(const KernelRequest& request, std::string_view implementation) {
-  return request.src[0].shape[1] == 1 && implementation == "jit:avx2";
-}
-
 ops::Answer backward_weights(const KernelRequest& request, const ops::Convolution& op,
                              const Context& context) {
   if (!request.diff_src[1].present)
@@ -144,22 +150,24 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::Convolutio
   const Desc row_major = plain_desc(g.w);
   const bool bias = op.bias && request.diff_src[2].present;
   const Desc x = desc_or_plain(request.src[0]), y = desc_or_plain(request.dst[0]);
-  std::vector<Candidate> candidates;
   const auto& known = request.diff_src[1].layout ? request.diff_src[1].layout
                                                  : request.src[1].layout;  // where weights live
-  if (const auto fixed = desc_of(known, row_major)) candidates.push_back({x, *fixed, y});
-  candidates.push_back({x, any_desc(g.w), y});
-  candidates.push_back({any_desc(g.x), any_desc(g.w), any_desc(g.y)});
-  const auto fwd = hint(g, context);
+  const auto fixed = desc_of(known, row_major);
+  std::vector<Candidate> candidates;
+  for (const auto algorithm : algorithms(op, request.src[0].shape, request.dst[0].shape)) {
+    if (fixed) candidates.push_back({x, *fixed, y, algorithm});
+    candidates.push_back({x, any_desc(g.w), y, algorithm});
+    candidates.push_back({any_desc(g.x), any_desc(g.w), any_desc(g.y), algorithm});
+  }
   const auto desc = best_of<BackwardWeights::primitive_desc>(candidates, [&](const Candidate& c) {
     return BackwardWeights::primitive_desc(
-        {kDirect, c.src, c.weights, bias ? plain_desc(g.b) : Desc(), c.dst, g.stride, g.dilation,
-         g.pad, g.pad},
-        context.attributes, context.engine, fwd);
+        {c.algorithm, c.src, c.weights, bias ? plain_desc(g.b) : Desc(), c.dst, g.stride,
+         g.dilation, g.pad, g.pad},
+        context.attributes, context.engine, hint(g, c.algorithm, context));
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this convolution's gradient"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
-  if (slow_backward_weights(request, desc->impl_info_str()))
+  if (slow_backward_weights(request.src[0].shape, desc->impl_info_str()))
     return ops::Refusal{"oneDNN's AVX2 kernel for one input channel is slower than im2col"};
 
   ops::Offer offer = blank_offer(request);

@@ -67,16 +67,13 @@ std::vector<Desc> weight_choices(const Geometry& g, const std::optional<Layout>&
   return out;
 }
 
-dnnl::prop_kind propagation(bool training) {
-  return training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
-}
-
+// Always the training kind: a test net, and a layer that is frozen, compute the same bits.
 ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op, const Geometry& g,
                     const Context& context) {
   const auto choices = weight_choices(g, request.src[1].layout);
   const auto desc = best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
     return Forward::primitive_desc(
-        {propagation(request.training), g.src, weights, op.bias ? g.b : Desc(), g.y},
+        {dnnl::prop_kind::forward_training, g.src, weights, op.bias ? g.b : Desc(), g.y},
         context.attributes, context.engine);
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product"};

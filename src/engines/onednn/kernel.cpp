@@ -53,7 +53,9 @@ bool has_wide_kernels() {
 
 int grade(std::string_view implementation) {
   if (implementation.find("ref") != std::string_view::npos) return 0;
-  return implementation.find("gemm:") != std::string_view::npos ? 1 : 2;
+  const bool product = implementation.find("gemm:") != std::string_view::npos &&
+                       implementation.find("brgemm") == std::string_view::npos;
+  return product ? 1 : 2;
 }
 
 ops::Refusal refuse_reference(std::string_view implementation) {

@@ -1,4 +1,5 @@
 #include "blocked.hpp"
+#include "engines/onednn/kernel.hpp"
 #include "ops/linear.hpp"
 #include "ops/pointwise.hpp"
 
@@ -50,6 +51,8 @@ const Case kCases[] = {
     {{2, 16, 21}, 24, {3}, {1}, {1}, {1}},
     {{2, 16, 5, 6, 7}, 16, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}},
     {{1, 8, 3, 3}, 8, {3, 3}, {3, 3}, {2, 2}, {1, 1}},
+    {{2, 48, 23, 25}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  // enough for Winograd
+    {{3, 16, 20, 22}, 40, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, false},
 };
 
 TEST_F(Convolution, convolution_equals_the_reference_on_plain_sources) {
@@ -81,8 +84,8 @@ TEST_F(Convolution, test_net_without_training) {
 }
 
 TEST_F(Convolution, output_is_blocked_and_the_next_op_takes_it_as_it_is) {
-  const ops::Convolution op = op_of(kCases[1]);
-  OpRunner conv(engine, op, inputs_of(kCases[1]));
+  const ops::Convolution op = op_of(kCases[3]);
+  OpRunner conv(engine, op, inputs_of(kCases[3]));
   const Layout y = conv.forward_offer().dst[0];
   if (conv.forward_offer().implementation.rfind("jit", 0) != 0)
     GTEST_SKIP() << "skipped: this processor has no direct kernels";
@@ -98,6 +101,45 @@ TEST_F(Convolution, output_is_blocked_and_the_next_op_takes_it_as_it_is) {
   const ops::Convolution second = op_of(c);
   OpRunner after(engine, second, inputs_of(c), options);
   EXPECT_EQ(after.forward_offer().src[0], y);
+}
+
+TEST_F(Convolution, winograd_takes_over_from_64_tiles) {
+  if (!onednn::has_wide_kernels()) GTEST_SKIP() << "skipped: this processor has no AVX-512";
+  Case c{{1, 16, 32, 32}, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+  const auto implementation = [&] {
+    const ops::Convolution op = op_of(c);
+    return OpRunner(engine, op, inputs_of(c)).forward_offer().implementation;
+  };
+  EXPECT_NE(implementation().find("wino"), std::string::npos) << implementation();
+  c.x = {1, 16, 32, 28};  // 8 x 7 tiles
+  EXPECT_EQ(implementation().find("wino"), std::string::npos) << implementation();
+  c.x = {4, 15, 32, 32};
+  EXPECT_EQ(implementation().find("wino"), std::string::npos) << implementation();
+  c.x = {4, 16, 32, 32};
+  c.stride = {2, 2};
+  EXPECT_EQ(implementation().find("wino"), std::string::npos) << implementation();
+}
+
+TEST_F(Convolution, channels_that_blocks_would_pad_much_come_last) {
+  if (!onednn::has_wide_kernels()) GTEST_SKIP() << "skipped: this processor has no AVX-512";
+  for (const int i : {0, 1}) {
+    const ops::Convolution op = op_of(kCases[i]);
+    OpRunner run(engine, op, inputs_of(kCases[i]));
+    EXPECT_EQ(run.forward_offer().dst[0].text(), "acdb") << i;
+  }
+}
+
+TEST_F(Convolution, a_test_net_computes_the_bits_of_a_training_net) {
+  for (const Case& c : kCases) {
+    const ops::Convolution op = op_of(c);
+    SCOPED_TRACE(c.x.text() + " " + op.describe());
+    RunOptions options;
+    options.training = false;
+    OpRunner train(engine, op, inputs_of(c)), test(engine, op, inputs_of(c), options);
+    if (!train.accepts()) continue;
+    EXPECT_EQ(train.forward_offer().implementation, test.forward_offer().implementation);
+    EXPECT_EQ(train.forward()[0].v, test.forward()[0].v);
+  }
 }
 
 TEST_F(Convolution, weights_laid_out_for_training_are_taken_as_they_are_in_the_test_net) {

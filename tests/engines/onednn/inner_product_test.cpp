@@ -1,4 +1,5 @@
 #include "blocked.hpp"
+#include "engines/onednn/kernel.hpp"
 #include "ops/linear.hpp"
 
 namespace crema::test {
@@ -84,6 +85,15 @@ TEST_F(InnerProduct, weights_in_whatever_layout_they_come) {
     options.src_layouts[1] = Layout();
     EXPECT_EQ(expect_same(engine, reference, op, inputs, kTolerance, options), "");
   }
+}
+
+TEST_F(InnerProduct, blocked_weights_serve_all_three_kernels) {
+  if (!onednn::has_wide_kernels()) GTEST_SKIP() << "skipped: this processor has no AVX-512";
+  const Case c{{16, 1024}, 1000};
+  const ops::InnerProduct op = op_of(c);
+  OpRunner run(engine, op, inputs_of(c));
+  EXPECT_EQ(run.forward_offer().implementation, "brgemm:avx512_core");
+  EXPECT_FALSE(run.forward_offer().src[1].plain());
 }
 
 TEST_F(InnerProduct, bias_alone_is_refused) {

@@ -1,0 +1,34 @@
+// Which of oneDNN's convolution kernels are worth trying: what was measured, as rules. All of them
+// are functions of the shapes and the processor, never of a clock: the same net gives the same
+// kernels and bits.
+#pragma once
+
+#include <dnnl.hpp>
+#include <string_view>
+#include <vector>
+
+#include "ops/engine.hpp"
+#include "ops/linear.hpp"
+
+namespace crema::onednn {
+
+// Algorithms to try, best first. Winograd's F(4x4, 3x3) does 2 to 3 times the work per second for
+// 3x3 kernels of stride 1 with at least 16 channels on both sides, forward and backward, once
+// there are 64 tiles of 4x4 outputs to share the transformed weights. Its results differ from the
+// direct sum by about 1e-5 of the largest.
+std::vector<dnnl::algorithm> algorithms(const ops::Convolution& op, const Shape& x, const Shape& y);
+
+// Whether blocks of 16 channels waste so much of the multiplications (20 and 50 channels: half)
+// that kernels without padding, on channels-last data, win.
+bool padding_costs(int64_t in_channels, int64_t out_channels);
+
+// The gradient with respect to one to three channels runs at a tenth to a half of the speed of
+// im2col and a matrix product; depth-wise kernels are another matter.
+bool slow_backward_data(const ops::Convolution& op, const Shape& x,
+                        std::string_view implementation);
+
+// The AVX2 kernel for the weights of a single input channel takes 3.6 times as long as im2col and a
+// matrix product (that for three channels is the faster one, as are those for AVX-512).
+bool slow_backward_weights(const Shape& x, std::string_view implementation);
+
+}  // namespace crema::onednn
