@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/text.hpp"
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
 #include "optim/optimizer.hpp"
@@ -28,13 +29,14 @@ std::vector<int64_t> moments(const optim::LrPolicy& policy, int64_t first, int64
 }
 
 // How a parameter moves, in words.
-std::string movement(const graph::ParamInfo& param, const graph::LayerInfo& layer, size_t blob,
-                     double weight_decay) {
+std::string movement(const graph::ParamInfo& param, const optim::ParamSettings& settings,
+                     const graph::LayerInfo& layer, size_t blob, double weight_decay) {
   if (param.state) return "running statistic: not learned";
   const bool reached = layer.param_backward[blob] && param.gradient != graph::kNone;
-  if (param.lr_mult == 0) return "does not move: lr_mult 0";
+  if (param.choice.frozen) return "does not move: frozen";
+  if (settings.lr_mult.always(0)) return "does not move: lr_mult 0";
   if (reached) return "learns (" + layer.backward_reason + ")";
-  if (weight_decay * param.decay_mult != 0)
+  if (!settings.decay_mult.always(0) && weight_decay != 0)
     return "MOVES BY DECAY ONLY: no gradient reaches it (" + layer.backward_reason + ")";
   return "does not move: no gradient reaches it (" + layer.backward_reason + ")";
 }
@@ -79,10 +81,27 @@ int explain(Session& session) {
   const optim::Optimizer optimizer(solver, {});
   train::NetOptions options;
   options.training = true;
+  int64_t first = 0;
+  train::Loaded loaded;
+  std::vector<snapshot::WeightsFile> files;
+  if (!FLAGS_snapshot.empty()) {
+    const snapshot::State state = snapshot::read_state(FLAGS_snapshot);
+    first = state.iter;
+    loaded = {state.weights_given, {state.loaded.begin(), state.loaded.end()}};
+  } else {
+    for (const std::string& path : train::weights_paths(split(FLAGS_weights, ','), solver))
+      files.push_back(snapshot::read_weights(path));
+  }
+  std::vector<optim::ParamSettings> settings;
+  options.choose = [&](const graph::Graph& survey, double batches_per_epoch) {
+    if (!files.empty()) loaded = train::loaded_from(files, survey);
+    const optim::RunLength run{solver.param.max_iter(),
+                               batches_per_epoch / solver.param.iter_size()};
+    settings = optim::resolve_rules(solver, train::facts_of(survey, loaded), run);
+    return train::choices_at(first, survey, settings);
+  };
   train::Net net(solver.train_net, options, session.context);
   const graph::Graph& graph = net.graph();
-  int64_t first = 0;
-  if (!FLAGS_snapshot.empty()) first = snapshot::read_state(FLAGS_snapshot).iter;
   print_heading(solver, optimizer);
   for (const std::string& note : graph.notes) std::printf("note: %s\n", note.c_str());
 
@@ -92,17 +111,22 @@ int explain(Session& session) {
   for (const int64_t t : at) rows[0].push_back(fmt::format("rate@{}", t));
   rows[0].push_back("decay");
   rows[0].push_back("what it does");
-  for (const graph::ParamInfo& param : graph.params) {
+  for (size_t i = 0; i < graph.params.size(); ++i) {
+    const graph::ParamInfo& param = graph.params[i];
+    const optim::ParamSettings& own = settings[i];
     const graph::LayerInfo& layer = graph.layers[static_cast<size_t>(param.layer)];
-    std::vector<std::string> row{param.name, param.shape.text(), fmt::format("{:g}", param.lr_mult),
-                                 fmt::format("{:g}", param.decay_mult)};
+    std::vector<std::string> row{param.name, param.shape.text(), own.lr_mult.text(),
+                                 own.decay_mult.text()};
     for (const int64_t t : at)
-      row.push_back(
-          param.state ? "-" : fmt::format("{:.6g}", optimizer.policy().rate(t) * param.lr_mult));
+      row.push_back(param.state ? "-"
+                    : own.freeze.at(t)
+                        ? "frozen"
+                        : fmt::format("{:.6g}", optimizer.policy().rate(t) * own.lr_mult.at(t)));
     row.push_back(
-        param.state ? "-" : fmt::format("{:g}", solver.param.weight_decay() * param.decay_mult));
+        param.state ? "-"
+                    : fmt::format("{:g}", solver.param.weight_decay() * own.decay_mult.at(first)));
     row.push_back(
-        movement(param, layer, static_cast<size_t>(param.blob), solver.param.weight_decay()));
+        movement(param, own, layer, static_cast<size_t>(param.blob), solver.param.weight_decay()));
     rows.push_back(std::move(row));
   }
   print_table(rows);

@@ -27,9 +27,11 @@ class BackwardScope {
   void forward_sweep() {
     for (LayerInfo& layer : graph_.layers) {
       std::string learner;
+      bool frozen = false;
       for (size_t i = 0; i < layer.params.size(); ++i) {
         const ParamInfo& param = graph_.params[static_cast<size_t>(layer.params[i])];
-        const bool learns = !param.state && param.lr_mult != 0;
+        const bool learns = !param.state && param.choice.learns && !param.choice.frozen;
+        frozen |= param.choice.frozen;
         layer.param_backward.push_back(learns);
         if (learns && learner.empty()) learner = layer.decls[i].name;
       }
@@ -45,7 +47,8 @@ class BackwardScope {
       layer.backward_reason = !learner.empty() ? fmt::format("{} learns", learner)
                               : !below.empty()
                                   ? fmt::format("'{}' depends on parameters that learn", below)
-                                  : "nothing in it or below it learns";
+                              : frozen ? "frozen, and nothing below it learns"
+                                       : "nothing in it or below it learns";
       if (layer.backward)
         for (const int value : layer.top_values) needs_[value] = true;
     }

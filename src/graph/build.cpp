@@ -24,7 +24,7 @@ struct Blob {
 class Builder {
  public:
   Builder(const config::NetConfig& net, const BuildOptions& options)
-      : net_(net), options_(options), params_(graph_) {
+      : net_(net), options_(options), params_(graph_, options) {
     graph_.name = net.header.name();
     graph_.file = net.file;
     graph_.state = net.header.state();

@@ -46,6 +46,14 @@ struct Node {
   std::vector<int> diff_dst, diff_src;
 };
 
+// What the solver's rules make of a parameter at the time a graph is built for. Without one, the
+// definition holds: a parameter with lr_mult 0 does not learn.
+struct ParamChoice {
+  bool learns = true;            // false: its multiplier is 0 throughout; no gradient is computed
+  bool frozen = false;           // keeps its bits for now; no gradient is computed
+  bool live_statistics = false;  // frozen statistics are collected all the same
+};
+
 // A learnable blob (or running statistics), counted once however many layers share it.
 struct ParamInfo {
   std::string name;   // "conv1/weight"
@@ -55,8 +63,11 @@ struct ParamInfo {
   caffe::FillerParameter filler;
   std::vector<float> initial;  // embedded in the definition; else empty
   bool state = false;
-  double lr_mult = 1, decay_mult = 1;
-  Location lr_mult_place, decay_mult_place;  // what decided them
+  double lr_mult = 1, decay_mult = 1;        // what the definition says
+  Location lr_mult_place, decay_mult_place;  // ... and where
+  caffe::ParamSpec spec;                     // the owner's param block
+  config::Places spec_places;
+  ParamChoice choice;
   int value = kNone;
   int gradient = kNone;  // value id; kNone if no gradient is computed
 };
@@ -126,6 +137,8 @@ struct BuildOptions {
   std::vector<std::string> seeded_blobs;
   // ... and the gradient with respect to these inputs is wanted.
   std::set<std::string> wanted_inputs;
+  // By parameter name ("conv1/weight"); a parameter that is not here follows the definition.
+  std::map<std::string, ParamChoice> choices;
   // Shapes of Input blobs other than the definition's.
   std::map<std::string, Shape> input_shapes;
 };

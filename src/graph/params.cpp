@@ -27,6 +27,13 @@ int ParamTable::own(LayerInfo& layer, int layer_index, int blob, const caffe::Pa
   info.decay_mult = decl.state ? 0 : spec.decay_mult();
   info.lr_mult_place = layer.places.at(spec_path(blob, "lr_mult"));
   info.decay_mult_place = layer.places.at(spec_path(blob, "decay_mult"));
+  info.spec = spec;
+  info.spec_places = layer.places.inside(fmt::format("param[{}]", blob));
+  const auto choice = options_.choices.find(info.name);
+  if (choice != options_.choices.end())
+    info.choice = choice->second;
+  else
+    info.choice.learns = info.lr_mult != 0;
   const int index = static_cast<int>(graph_.params.size());
   ValueInfo value;
   value.name = info.name;
@@ -78,10 +85,27 @@ void ParamTable::share(LayerInfo& layer, int blob, const caffe::ParamSpec& spec,
       place = at;
     }
   };
+  refuse_extras(layer, blob, spec, owner, diagnostics);
   merge(spec.has_lr_mult(), spec.lr_mult(), owner.lr_mult, sharing.lr_explicit, owner.lr_mult_place,
         "lr_mult");
   merge(spec.has_decay_mult(), spec.decay_mult(), owner.decay_mult, sharing.decay_explicit,
         owner.decay_mult_place, "decay_mult");
+  if (!options_.choices.contains(owner.name)) owner.choice.learns = owner.lr_mult != 0;
+}
+
+// Settings beyond BVLC's two have one place: the block of the owner.
+void ParamTable::refuse_extras(const LayerInfo& layer, int blob, const caffe::ParamSpec& spec,
+                               const ParamInfo& owner, Diagnostics& diagnostics) {
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  spec.GetReflection()->ListFields(spec, &fields);
+  for (const auto* field : fields)
+    if (field->number() >= 1000)
+      diagnostics
+          .add(Error(ErrorCode::kConfig,
+                     fmt::format("shared parameter '{}' takes {} from its owner '{}' only",
+                                 spec.name(), field->name(), owner.name)))
+          .at(layer.places.at(spec_path(blob, field->name().c_str())))
+          .advise("move it to the param block of the owner");
 }
 
 void ParamTable::add_layer(int layer_index, Diagnostics& diagnostics) {

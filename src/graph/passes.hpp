@@ -9,7 +9,7 @@ namespace crema::graph {
 // Facts: net.md section 5.
 class ParamTable {
  public:
-  explicit ParamTable(Graph& graph) : graph_(graph) {}
+  ParamTable(Graph& graph, const BuildOptions& options) : graph_(graph), options_(options) {}
   void add_layer(int layer, Diagnostics& diagnostics);
 
  private:
@@ -21,7 +21,10 @@ class ParamTable {
   int own(LayerInfo& layer, int layer_index, int blob, const caffe::ParamSpec& spec);
   void share(LayerInfo& layer, int blob, const caffe::ParamSpec& spec, Sharing& sharing,
              Diagnostics& diagnostics);
+  static void refuse_extras(const LayerInfo& layer, int blob, const caffe::ParamSpec& spec,
+                            const ParamInfo& owner, Diagnostics& diagnostics);
   Graph& graph_;
+  const BuildOptions& options_;
   std::map<std::string, Sharing> shared_;
 };
 

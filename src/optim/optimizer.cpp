@@ -33,11 +33,15 @@ double sum_of_squares(std::span<const float> values) {
 
 void check_param(const Param& param, Diagnostics& found) {
   CREMA_CHECK(param.value.size() == param.gradient.size(), param.name + ": sizes differ");
-  for (const auto& [field, x] :
-       {std::pair("lr_mult", param.lr_mult), {"decay_mult", param.decay_mult}})
+  const ParamSettings& s = param.settings;
+  for (const auto& [field, x, place] :
+       {std::tuple("lr_mult", s.lr_mult.at(0), s.lr_mult_place),
+        std::tuple("decay_mult", s.decay_mult.at(0), s.decay_mult_place)})
     if (!std::isfinite(x))
-      found.add(Error(ErrorCode::kConfig, fmt::format("{} of parameter '{}' must be finite, not {}",
-                                                      field, param.name, x)));
+      found
+          .add(Error(ErrorCode::kConfig, fmt::format("{} of parameter '{}' must be finite, not {}",
+                                                     field, param.name, x)))
+          .at(place);
 }
 
 }  // namespace
@@ -87,10 +91,11 @@ void Optimizer::allocate_state() {
       next += rounded(param.value.size());
     }
   if (clip_gradients_ < 0) return;
-  for (const Param& param : params_)
-    for (size_t at = 0; at < param.gradient.size(); at += kNormBlock)
-      norm_blocks_.push_back(
-          param.gradient.subspan(at, std::min(kNormBlock, param.gradient.size() - at)));
+  for (int p = 0; p < static_cast<int>(params_.size()); ++p) {
+    const std::span<const float> gradient = params_[static_cast<size_t>(p)].gradient;
+    for (size_t at = 0; at < gradient.size(); at += kNormBlock)
+      norm_blocks_.push_back({p, gradient.subspan(at, std::min(kNormBlock, gradient.size() - at))});
+  }
   norm_sums_.resize(norm_blocks_.size());
 }
 
@@ -98,10 +103,15 @@ std::span<float> Optimizer::slot(int slot, int param) {
   return slots_.at(static_cast<size_t>(slot)).at(static_cast<size_t>(param));
 }
 
-double Optimizer::norm_of_sum() {
+double Optimizer::norm_of_sum(int64_t t) {
   parallel_for(static_cast<int64_t>(norm_blocks_.size()), 2, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
-      norm_sums_[i] = sum_of_squares(norm_blocks_[i]);
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      const NormBlock& block = norm_blocks_[i];
+      const ParamSettings& settings = params_[static_cast<size_t>(block.param)].settings;
+      norm_sums_[i] = settings.freeze.at(t) ? 0 : sum_of_squares(block.gradient);
+      if (settings.grad_mult_before_clip)
+        norm_sums_[i] *= settings.grad_mult.at(t) * settings.grad_mult.at(t);
+    }
   });
   double sum = 0;
   for (const double part : norm_sums_) sum += part;
@@ -109,27 +119,42 @@ double Optimizer::norm_of_sum() {
 }
 
 // Averaging and clipping as one factor on the gradients.
-double Optimizer::gradient_scale(UpdateReport& report) {
+double Optimizer::gradient_scale(int64_t t, UpdateReport& report) {
   const double average = 1.0 / iter_size_;
   if (clip_gradients_ < 0) return average;
-  report.gradient_norm = norm_of_sum() * (clip_before_average_ ? 1.0 : average);
+  report.gradient_norm = norm_of_sum(t) * (clip_before_average_ ? 1.0 : average);
   if (report.gradient_norm > clip_gradients_)
     report.clip_scale = clip_gradients_ / report.gradient_norm;
   return average * report.clip_scale;
 }
 
+// A parameter that freezes at t forgets its velocity and averages, unless it is to hold them. That
+// is part of the first frozen update, so that a resume in between repeats it to no effect.
+void Optimizer::freeze_and_thaw(int64_t t) {
+  for (size_t i = 0; i < params_.size(); ++i) {
+    const ParamSettings& settings = params_[i].settings;
+    if (settings.hold_slots || !settings.freeze.at(t) || (t > 0 && settings.freeze.at(t - 1)))
+      continue;
+    for (auto& slot : slots_) std::fill(slot[i].begin(), slot[i].end(), 0.0f);
+    step_counts_[i] = 0;
+  }
+}
+
 UpdateReport Optimizer::update(int64_t t) {
   UpdateReport report;
   report.rate = policy_->rate(t);
+  freeze_and_thaw(t);
+  const double scale = gradient_scale(t, report);
   StepInfo info;
-  info.gradient_scale = gradient_scale(report);
   std::vector<std::span<float>> slots(slots_.size());
   for (size_t i = 0; i < params_.size(); ++i) {
     const Param& param = params_[i];
+    if (param.settings.freeze.at(t)) continue;
     for (size_t k = 0; k < slots.size(); ++k) slots[k] = slots_[k][i];
-    info.rate = report.rate * param.lr_mult;
+    info.rate = report.rate * param.settings.lr_mult.at(t);
+    info.gradient_scale = scale * param.settings.grad_mult.at(t);
     info.step_count = step_counts_[i]++;
-    (l1_ ? info.l1 : info.l2) = weight_decay_ * param.decay_mult;
+    (l1_ ? info.l1 : info.l2) = weight_decay_ * param.settings.decay_mult.at(t);
     rule_->step({param.value, param.gradient, slots}, info);
   }
   return report;

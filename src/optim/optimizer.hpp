@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "optim/param_rules.hpp"
 #include "optim/policy.hpp"
 #include "optim/rule.hpp"
 #include "tensor/tensor.hpp"
@@ -18,15 +19,15 @@ struct Param {
   std::string name;  // "layer/blob"
   std::span<float> value;
   std::span<const float> gradient;  // sum over iter_size passes; update() leaves it as it is
-  double lr_mult = 1;               // 0 keeps Caffe's meaning: old velocity still runs out
-  double decay_mult = 1;
+  // lr_mult 0 keeps Caffe's meaning: old velocity still runs out. A frozen parameter is left alone.
+  ParamSettings settings = {};
 };
 
 // What one update did.
 struct UpdateReport {
   double rate = 0;  // the policy's rate
-  // L2 norm over all parameters, lr_mult 0 included, where clip_gradients needs it, else -1: of the
-  // mean gradient, under caffe_compat of the sum over iter_size passes.
+  // L2 norm over all parameters that are not frozen, lr_mult 0 included, where clip_gradients needs
+  // it, else -1: of the mean gradient, under caffe_compat of the sum over iter_size passes.
   double gradient_norm = -1;
   double clip_scale = 1;  // < 1 if the gradients were scaled down
 };
@@ -55,8 +56,9 @@ class Optimizer {
  private:
   void read_settings(const config::SolverConfig& solver);
   void allocate_state();
-  double gradient_scale(UpdateReport& report);
-  double norm_of_sum();
+  void freeze_and_thaw(int64_t t);
+  double gradient_scale(int64_t t, UpdateReport& report);
+  double norm_of_sum(int64_t t);
 
   std::unique_ptr<LrPolicy> policy_;
   std::unique_ptr<UpdateRule> rule_;
@@ -64,8 +66,12 @@ class Optimizer {
   std::unique_ptr<Arena> memory_;                     // of all slots, zeroed
   std::vector<std::vector<std::span<float>>> slots_;  // [slot][param]
   std::vector<int64_t> step_counts_;
-  std::vector<std::span<const float>> norm_blocks_;  // the gradients in pieces; empty: no clipping
-  std::vector<double> norm_sums_;                    // one per piece
+  struct NormBlock {
+    int param;
+    std::span<const float> gradient;  // a piece of it
+  };
+  std::vector<NormBlock> norm_blocks_;  // empty: no clipping
+  std::vector<double> norm_sums_;       // one per piece
   double clip_gradients_ = -1, weight_decay_ = 0;
   int iter_size_ = 1;
   bool l1_ = false, clip_before_average_ = false;

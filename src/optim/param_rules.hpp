@@ -12,17 +12,25 @@
 
 namespace crema::optim {
 
-// What is known of a parameter before any rule is applied, in the order of the net.
+// What is known of a parameter before any rule is applied.
 struct ParamFacts {
-  std::string layer, type, blob;  // "conv1", "Convolution", "weight"
-  int position = 0;               // of the blob in its layer
-  int depth = 0;                  // of the layer in the net
-  bool state = false;             // running statistics
-  std::optional<bool> loaded;     // is in the weights files; unset: there are none
+  std::string layer, type, blob;       // "conv1", "Convolution", "weight"
+  int position = 0;                    // of the blob in its layer
+  int depth = 0;                       // of its (owning) layer in the net
+  bool state = false;                  // running statistics
+  bool loaded = false;                 // is in the weights files
   double lr_mult = 1, decay_mult = 1;  // what the net says
   Location lr_mult_place, decay_mult_place;
+  caffe::ParamSpec spec;  // the net's param block: its further fields
+  config::Places places;  // ... and where they stand
 
   std::string name() const { return layer + "/" + blob; }
+};
+
+struct NetFacts {
+  std::vector<std::string> layers;  // every layer, in the order of the net
+  std::vector<ParamFacts> params;   // in the order of the net's parameters
+  bool weights_given = false;       // there are weights files, so `loaded` means something
 };
 
 // When a parameter is frozen: t < until, or t >= from.
@@ -42,13 +50,13 @@ struct ParamSettings {
   bool live_statistics = false;  // when frozen
   bool hold_slots = false;       // when frozen
   std::vector<int> rules;        // indices of the param_rule that select it
-  int optimizer_rule = -1;       // index of the param_rule whose `optimizer` it has; -1: none
+  int optimizer_rule = -1;       // the param_rule whose `optimizer` it has; -1: the solver's own
 };
 
-// Settings in the order of the facts. Error / ErrorList, located: kUnmatchedRule for a rule that
-// selects nothing (with the nearest names), kConfig for everything else.
-std::vector<ParamSettings> resolve_rules(const config::SolverConfig& solver,
-                                         std::span<const ParamFacts> facts, const RunLength& run);
+// Settings in the order of the net's parameters. Error / ErrorList, located: kUnmatchedRule for a
+// rule that selects nothing (with the nearest names), kConfig for everything else.
+std::vector<ParamSettings> resolve_rules(const config::SolverConfig& solver, const NetFacts& net,
+                                         const RunLength& run);
 
 // The iterations in (0, max_iter) at which the set of frozen parameters changes, ascending.
 std::vector<int64_t> freeze_boundaries(std::span<const ParamSettings> settings, int64_t max_iter);

@@ -23,7 +23,8 @@ double to_iterations(double time, caffe::TimeUnit unit, const RunLength& run,
 
 class Schedule {
  public:
-  Schedule(double constant = 1) : values_{constant}, times_{0} {}  // NOLINT: a number is one
+  // A number is the simplest schedule.
+  Schedule(double constant = 1) : values_{constant}, times_{0} {}
   // Error / ErrorList{kConfig} inside `places`: no point, a point without time or value, times that
   // do not rise, numbers that are not finite.
   static Schedule read(const caffe::Schedule& schedule, const config::Places& places,

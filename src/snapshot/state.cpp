@@ -54,6 +54,8 @@ State from_proto(const caffe::SolverState& proto) {
   out.step_counts.assign(proto.step_count().begin(), proto.step_count().end());
   out.loss_window.assign(proto.loss_window().begin(), proto.loss_window().end());
   if (proto.has_learned_net_crc32()) out.learned_net_crc32 = proto.learned_net_crc32();
+  out.weights_given = proto.weights_given();
+  out.loaded.assign(proto.loaded_param().begin(), proto.loaded_param().end());
   return out;
 }
 
@@ -83,6 +85,8 @@ caffe::SolverState to_proto(const State& state) {
   for (const std::string& name : state.param_names) out.add_param_name(name);
   for (const int64_t count : state.step_counts) out.add_step_count(count);
   for (const float loss : state.loss_window) out.add_loss_window(loss);
+  if (state.weights_given) out.set_weights_given(true);
+  for (const std::string& name : state.loaded) out.add_loaded_param(name);
   if (state.learned_net_crc32) out.set_learned_net_crc32(*state.learned_net_crc32);
   return out;
 }

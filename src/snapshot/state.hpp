@@ -26,6 +26,9 @@ struct State {
   std::vector<int64_t> step_counts;      // one per name
   std::vector<float> loss_window;
   std::optional<uint32_t> learned_net_crc32;
+  // The run began with weights files, and these parameters came from them.
+  bool weights_given = false;
+  std::vector<std::string> loaded;
 };
 
 // Error{kWeights}: missing, truncated, or another kind of file (a .caffemodel is recognised and

@@ -17,6 +17,11 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
     if (!data::is_source(layer.param.type())) return std::nullopt;
     return opened_.at(layer.param.name())->shapes();
   };
+  if (options.choose) {
+    graph::BuildOptions survey = build;
+    survey.backward = false;
+    build.choices = options.choose(graph::build(net, survey), batches_per_epoch(net));
+  }
   graph_ = std::make_shared<graph::Graph>(graph::build(net, build));
 
   plan::PlanOptions planning;
@@ -49,6 +54,17 @@ void Net::open_sources(const config::NetConfig& net, const NetOptions& options) 
     });
   }
   diagnostics.throw_if_any();
+}
+
+// Of the first source of the net.
+double Net::batches_per_epoch(const config::NetConfig& net) const {
+  for (const config::LayerConfig& layer : net.layers) {
+    const auto it = opened_.find(layer.param.name());
+    if (it != opened_.end())
+      return static_cast<double>(it->second->samples()) /
+             static_cast<double>(it->second->batch_size());
+  }
+  return 0;
 }
 
 void Net::connect() {

@@ -1,6 +1,8 @@
 // A net ready to run: graph, plan, weights and the loaders that feed it.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +29,11 @@ struct NetOptions {
   uint64_t seed = 0;
   int prefetch_threads = 1;
   const exec::ParamStore* shared = nullptr;  // weights to share by name (a test net)
+  // What the solver's rules make of the parameters. It sees the net without a backward pass, and
+  // the number of batches in an epoch (0: unknown). Empty: the definition holds.
+  std::function<std::map<std::string, graph::ParamChoice>(const graph::Graph&,
+                                                          double batches_per_epoch)>
+      choose;
 };
 
 class Net {
@@ -58,6 +65,7 @@ class Net {
     std::vector<size_t> inputs;  // graph input per top
   };
   void open_sources(const config::NetConfig& net, const NetOptions& options);
+  double batches_per_epoch(const config::NetConfig& net) const;
   void connect();
 
   std::shared_ptr<graph::Graph> graph_;

@@ -23,6 +23,12 @@ Trainer::Trainer(config::SolverConfig solver, TrainOptions options, const Contex
   if (!options_.snapshot.empty())
     state = std::make_unique<snapshot::State>(snapshot::read_state(options_.snapshot));
   choose_seed(state.get());
+  if (state) {
+    iteration_ = state->iter;
+    loaded_ = {state->weights_given, {state->loaded.begin(), state->loaded.end()}};
+  } else {
+    read_weights_files();
+  }
   build_nets();
   build_optimizer();
   if (state)
@@ -68,6 +74,23 @@ void Trainer::choose_seed(const snapshot::State* state) {
   reporter_.info(fmt::format("random_seed: {} (drawn; write it to repeat this run)", seed_));
 }
 
+void Trainer::read_weights_files() {
+  for (const std::string& path : weights_paths(options_.weights, solver_))
+    weights_files_.push_back(snapshot::read_weights(path));
+}
+
+std::map<std::string, graph::ParamChoice> Trainer::apply_rules(const graph::Graph& net,
+                                                               double batches_per_epoch) {
+  if (!weights_files_.empty()) loaded_ = loaded_from(weights_files_, net);
+  const optim::RunLength run{param_.max_iter(), batches_per_epoch / param_.iter_size()};
+  settings_ = optim::resolve_rules(solver_, facts_of(net, loaded_), run);
+  // Where the frozen set changes during the run, the backward pass stays whole.
+  const bool fixed = optim::freeze_boundaries(settings_, param_.max_iter()).empty();
+  auto choices = choices_at(iteration_, net, settings_);
+  for (auto& [name, choice] : choices) choice.frozen &= fixed;
+  return choices;
+}
+
 void Trainer::build_nets() {
   Diagnostics diagnostics;
   NetOptions options;
@@ -75,12 +98,16 @@ void Trainer::build_nets() {
   options.prefetch_threads = param_.prefetch_threads();
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
+  options.choose = [this](const graph::Graph& net, double batches_per_epoch) {
+    return apply_rules(net, batches_per_epoch);
+  };
   diagnostics.guard([&] {
     net_ = std::make_unique<Net>(solver_.train_net, options, context_);
     net_->require_sources("train");
   });
   options.training = false;
   options.separate_gradients = false;
+  options.choose = nullptr;
   options.shared = net_ ? &net_->params() : nullptr;
   for (const config::NetConfig& test : solver_.test_nets)
     diagnostics.guard([&] {
@@ -105,23 +132,18 @@ void Trainer::build_optimizer() {
     params.push_back({info.name,
                       {static_cast<float*>(memory.value()), count},
                       {static_cast<const float*>(memory.gradient()), count},
-                      info.lr_mult,
-                      info.decay_mult});
+                      settings_[i]});
   }
   optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params));
 }
 
 void Trainer::load_weights_files() {
-  std::vector<std::string> files = options_.weights;
-  if (files.empty())
-    for (const std::string& entry : param_.weights())
-      for (std::string& file : split(entry, ',')) files.push_back(std::move(file));
-  for (const std::string& path : files) {
-    const snapshot::WeightsFile file = snapshot::read_weights(path);
-    reporter_.info("Finetuning from " + path);
-    reporter_.info(load_weights(file, *net_).summary(path));
+  for (const snapshot::WeightsFile& file : weights_files_) {
+    reporter_.info("Finetuning from " + file.path);
+    reporter_.info(load_weights(file, *net_).summary(file.path));
     for (const auto& test : test_nets_) load_weights(file, *test);
   }
+  weights_files_.clear();
 }
 
 void Trainer::restore(const snapshot::State& state) {
@@ -155,7 +177,6 @@ void Trainer::restore(const snapshot::State& state) {
     net_->params().from_plain(
         p, blob.values, optimizer_->slot(static_cast<int>(h / params), static_cast<int>(p)).data());
   }
-  iteration_ = state.iter;
   for (size_t p = 0; p < params; ++p)
     optimizer_->set_step_count(static_cast<int>(p),
                                state.step_counts.empty() ? iteration_ : state.step_counts.at(p));
@@ -184,6 +205,8 @@ void Trainer::snapshot() {
   state.solver_type = solver_type();
   state.loss_window = loss_window_;
   state.batches_read = batches_;
+  state.weights_given = loaded_.given;
+  state.loaded.assign(loaded_.names.begin(), loaded_.names.end());
   const int params = static_cast<int>(optimizer_->params().size());
   for (int p = 0; p < params; ++p) {
     state.param_names.push_back(net_->graph().params[static_cast<size_t>(p)].name);

@@ -12,6 +12,7 @@
 #include "optim/optimizer.hpp"
 #include "snapshot/state.hpp"
 #include "train/net.hpp"
+#include "train/rules.hpp"
 #include "train/weights.hpp"
 
 namespace crema::train {
@@ -62,6 +63,9 @@ class Trainer {
   std::string solver_type() const { return param_.type().empty() ? "SGD" : param_.type(); }
   void note_ignored_fields();
   void choose_seed(const snapshot::State* state);
+  void read_weights_files();
+  std::map<std::string, graph::ParamChoice> apply_rules(const graph::Graph& net,
+                                                        double batches_per_epoch);
   void build_nets();
   void build_optimizer();
   void load_weights_files();
@@ -90,6 +94,9 @@ class Trainer {
   std::unique_ptr<Net> net_;
   std::vector<std::unique_ptr<Net>> test_nets_;
   std::unique_ptr<optim::Optimizer> optimizer_;
+  std::vector<snapshot::WeightsFile> weights_files_;  // until they are loaded
+  Loaded loaded_;
+  std::vector<optim::ParamSettings> settings_;  // in the order of the net's parameters
   uint64_t seed_ = 0;
   int64_t iteration_ = 0;    // completed updates
   int64_t batches_ = 0;      // training batches read since the beginning of the run

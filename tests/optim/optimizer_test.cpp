@@ -16,6 +16,13 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
+ParamSettings multipliers(double lr_mult, double decay_mult) {
+  ParamSettings out;
+  out.lr_mult = lr_mult;
+  out.decay_mult = decay_mult;
+  return out;
+}
+
 // Parameters with memory of their own and gradients that follow from the values.
 struct Bench {
   std::vector<std::vector<float>> values, gradients;
@@ -30,8 +37,8 @@ struct Bench {
   std::vector<Param> params() {
     std::vector<Param> out;
     for (size_t i = 0; i < values.size(); ++i)
-      out.push_back(
-          {"p" + std::to_string(i), values[i], gradients[i], lr_mults[i], decay_mults[i]});
+      out.push_back({"p" + std::to_string(i), values[i], gradients[i],
+                     multipliers(lr_mults[i], decay_mults[i])});
     return out;
   }
 };
@@ -458,7 +465,7 @@ TEST(OptimizerErrors, MultipliersMustBeFinite) {
 
 TEST(OptimizerErrors, SizesOfValueAndGradientAreAPromise) {
   std::vector<float> two(2), three(3);
-  EXPECT_THROW(Optimizer(solver(kSgd), {Param{"p", two, three, 1, 1}}), LogicError);
+  EXPECT_THROW(Optimizer(solver(kSgd), {Param{"p", two, three, {}}}), LogicError);
 }
 
 }  // namespace

@@ -73,6 +73,34 @@ TEST_F(TrainerTest, toy_problem_moves_each_parameter_at_its_own_rate) {
   EXPECT_EQ(updates, 5);
 }
 
+// The same problem with multipliers that rules give: gradients are 2 (x - y) and -2 (x - y).
+TEST_F(TrainerTest, rules_and_schedules_decide_the_rates) {
+  double x = 1, y = 0;
+  Trainer* running = nullptr;
+  TrainOptions options;
+  options.after_update = [&](int64_t iteration, double, double) {
+    const double step = 0.1 * 2 * (x - y);
+    x -= step * (iteration <= 2 ? 1 : 0.5);
+    y += iteration <= 2 ? 0 : step * 2;
+    EXPECT_NEAR(running->net().params().value(0)[0], x, 1e-6) << iteration;
+    EXPECT_NEAR(running->net().params().value(1)[0], y, 1e-6) << iteration;
+  };
+  Trainer trainer(solver("toy_rules_solver.prototxt"), options, context_);
+  running = &trainer;
+  trainer.run();
+}
+
+TEST_F(TrainerTest, a_rule_for_nothing_has_a_place_and_an_exit_code_of_its_own) {
+  try {
+    Trainer(solver("toy_unmatched_solver.prototxt"), {}, context_);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kUnmatchedRule);
+    EXPECT_NE(error.report().find("toy_unmatched_solver.prototxt:4:14"), std::string::npos)
+        << error.report();
+  }
+}
+
 TEST_F(TrainerTest, loss_is_reported_and_smoothed_over_average_loss) {
   std::vector<double> losses;
   TrainOptions options;

@@ -1,0 +1,66 @@
+#include "train/rules.hpp"
+
+#include "base/text.hpp"
+
+namespace crema::train {
+
+std::vector<std::string> weights_paths(const std::vector<std::string>& given,
+                                       const config::SolverConfig& solver) {
+  std::vector<std::string> out = given;
+  if (out.empty())
+    for (const std::string& entry : solver.param.weights())
+      for (std::string& file : split(entry, ',')) out.push_back(std::move(file));
+  return out;
+}
+
+Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph) {
+  Loaded out;
+  out.given = !files.empty();
+  for (const snapshot::WeightsFile& file : files)
+    for (const snapshot::LayerBlobs& source : file.layers) {
+      const int index = graph.find_layer(source.layer);
+      if (index == graph::kNone) continue;
+      const std::vector<int>& params = graph.layers[static_cast<size_t>(index)].params;
+      for (size_t b = 0; b < std::min(params.size(), source.blobs.size()); ++b)
+        out.names.insert(graph.params[static_cast<size_t>(params[b])].name);
+    }
+  return out;
+}
+
+optim::NetFacts facts_of(const graph::Graph& graph, const Loaded& loaded) {
+  optim::NetFacts out;
+  out.weights_given = loaded.given;
+  for (const graph::LayerInfo& layer : graph.layers) out.layers.push_back(layer.name);
+  for (const graph::ParamInfo& param : graph.params) {
+    const graph::LayerInfo& layer = graph.layers[static_cast<size_t>(param.layer)];
+    optim::ParamFacts facts;
+    facts.layer = layer.name;
+    facts.type = layer.type;
+    facts.blob = layer.decls[static_cast<size_t>(param.blob)].name;
+    facts.position = param.blob;
+    facts.depth = param.layer;
+    facts.state = param.state;
+    facts.loaded = loaded.names.contains(param.name);
+    facts.lr_mult = param.lr_mult;
+    facts.decay_mult = param.decay_mult;
+    facts.lr_mult_place = param.lr_mult_place;
+    facts.decay_mult_place = param.decay_mult_place;
+    facts.spec = param.spec;
+    facts.places = param.spec_places;
+    out.params.push_back(std::move(facts));
+  }
+  return out;
+}
+
+std::map<std::string, graph::ParamChoice> choices_at(
+    int64_t t, const graph::Graph& graph, std::span<const optim::ParamSettings> settings) {
+  std::map<std::string, graph::ParamChoice> out;
+  for (size_t i = 0; i < settings.size(); ++i) {
+    const optim::ParamSettings& param = settings[i];
+    out[graph.params[i].name] = {!param.lr_mult.always(0), param.freeze.at(t),
+                                 param.live_statistics};
+  }
+  return out;
+}
+
+}  // namespace crema::train

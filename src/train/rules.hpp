@@ -1,0 +1,37 @@
+// Between a net and the rules for its parameters: facts out of the graph, choices into it.
+#pragma once
+
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/graph.hpp"
+#include "optim/param_rules.hpp"
+#include "snapshot/weights.hpp"
+
+namespace crema::train {
+
+// The weights files a run starts from: `given` on the command line, else those of the solver.
+std::vector<std::string> weights_paths(const std::vector<std::string>& given,
+                                       const config::SolverConfig& solver);
+
+// Which parameters come from weights files; recorded in a snapshot, so that `new` and `loaded` mean
+// the same after a resume.
+struct Loaded {
+  bool given = false;           // there are weights files
+  std::set<std::string> names;  // of parameters, "conv1/weight"
+};
+// The owner parameters of the graph that some file holds, under the name of any layer that uses
+// them.
+Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph);
+
+optim::NetFacts facts_of(const graph::Graph& graph, const Loaded& loaded);
+
+// What the graph of iteration t is built with. `settings` are in the order of the graph's
+// parameters.
+std::map<std::string, graph::ParamChoice> choices_at(
+    int64_t t, const graph::Graph& graph, std::span<const optim::ParamSettings> settings);
+
+}  // namespace crema::train
