@@ -14,6 +14,14 @@ class ResumeTest : public ProgramTest {
            "snapshot_prefix=" +
            prefix + " " + more;
   }
+  // Trains in the background with its log in `log`, while `script` sends signals to $pid. `await
+  // CONDITION` waits in it until the shell condition holds, at most a minute.
+  Outcome while_training(const std::string& options, const std::string& script) {
+    return shell(
+        "await() { for i in $(seq 1200); do eval \"$1\" && return 0; sleep 0.05; done; "
+        "echo \"waited in vain for $1\" >&2; kill -KILL $pid; }; crema " +
+        options + " 2> log & pid=$!; " + script + "; wait $pid; code=$?; cat log >&2; exit $code");
+  }
 };
 
 TEST_F(ResumeTest, two_hundred_iterations_or_a_hundred_twice_give_the_same_bytes) {
@@ -50,7 +58,7 @@ TEST_F(ResumeTest, another_seed_gives_other_bytes) {
 TEST_F(ResumeTest, sigterm_snapshots_and_asks_to_be_run_again) {
   const std::string endless = train("killed/x", "--set max_iter=1000000");
   const Outcome killed =
-      shell("crema " + endless + " & pid=$!; sleep 2; kill -TERM $pid; wait $pid");
+      while_training(endless, "await 'grep -q \"Iteration 20\" log'; kill -TERM $pid");
   EXPECT_EQ(killed.code, 75) << killed.err;
   EXPECT_TRUE(killed.says("Optimization stopped early."));
   // --resume finds it, and goes on to where an undisturbed run would be.
@@ -68,9 +76,9 @@ TEST_F(ResumeTest, sigterm_snapshots_and_asks_to_be_run_again) {
 }
 
 TEST_F(ResumeTest, sighup_snapshots_and_goes_on_sigint_stops) {
-  const Outcome run = shell("crema " + train("signals/x", "--set max_iter=1000000") +
-                            " & pid=$!; sleep 1.5; kill -HUP $pid; sleep 0.7; kill -INT $pid; "
-                            "wait $pid");
+  const Outcome run = while_training(train("signals/x", "--set max_iter=1000000"),
+                                     "await 'grep -q \"Iteration 20\" log'; kill -HUP $pid; "
+                                     "await 'ls signals/*.solverstate'; kill -INT $pid");
   EXPECT_EQ(run.code, 0) << run.err;
   const size_t first = run.err.find("Snapshotting to binary proto file");
   EXPECT_NE(first, std::string::npos);
@@ -79,8 +87,8 @@ TEST_F(ResumeTest, sighup_snapshots_and_goes_on_sigint_stops) {
 
 TEST_F(ResumeTest, kill_minus_nine_leaves_a_snapshot_that_resumes) {
   const Outcome killed =
-      shell("crema " + train("killed/x", "--set max_iter=1000000 --set snapshot=5") +
-            " & pid=$!; sleep 2; kill -KILL $pid; wait $pid");
+      while_training(train("killed/x", "--set max_iter=1000000 --set snapshot=5"),
+                     "await 'ls killed/*.solverstate'; kill -KILL $pid");
   EXPECT_EQ(killed.code, 137);
   const Outcome resumed = crema(train("killed/x", "--resume --set max_iter=1"));
   EXPECT_EQ(resumed.code, 0) << resumed.err;
