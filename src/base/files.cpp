@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -24,6 +25,26 @@ struct Closer {
     if (fd >= 0) ::close(fd);
   }
 };
+
+void create_parent(const std::string& path) {
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  std::error_code status;
+  if (!parent.empty()) std::filesystem::create_directories(parent, status);
+  if (status)
+    throw Error(ErrorCode::kOutput, fmt::format("cannot create the directory '{}': {}",
+                                                parent.string(), status.message()));
+}
+
+// False, with errno, if the system does not take them all.
+bool write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -55,12 +76,7 @@ bool is_directory(const std::string& path) {
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  const std::filesystem::path parent = std::filesystem::path(path_).parent_path();
-  std::error_code status;
-  if (!parent.empty()) std::filesystem::create_directories(parent, status);
-  if (status)
-    throw Error(ErrorCode::kOutput, fmt::format("cannot create the directory '{}': {}",
-                                                parent.string(), status.message()));
+  create_parent(path_);
   temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());
   fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) fail("create");
@@ -84,12 +100,7 @@ void AtomicFile::fail(const char* doing) {
 }
 
 void AtomicFile::write(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("write");
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
+  if (!write_all(fd_, bytes)) fail("write");
 }
 
 void AtomicFile::commit() {
@@ -108,6 +119,52 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
   AtomicFile file(path);
   file.write(bytes);
   file.commit();
+}
+
+AppendFile::AppendFile(std::string path) : path_(std::move(path)) {
+  create_parent(path_);
+  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd_ < 0) fail("open");
+}
+
+AppendFile::~AppendFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void AppendFile::fail(const char* doing) const {
+  throw Error(ErrorCode::kOutput, fmt::format("cannot {} '{}': {}", doing, path_, reason()));
+}
+
+void AppendFile::write(std::string_view bytes) {
+  if (!write_all(fd_, bytes)) fail("write");
+}
+
+int64_t AppendFile::size() const {
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) fail("read");
+  return S_ISREG(info.st_mode) ? int64_t{info.st_size} : 0;
+}
+
+void AppendFile::truncate(int64_t size) {
+  if (size != this->size() && ::ftruncate(fd_, size) != 0) fail("write");
+}
+
+void AppendFile::clear() {
+  if (size() > 0) truncate(0);
+}
+
+void AppendFile::drop_unfinished_line() {
+  int64_t end = size();
+  char buffer[4096];
+  while (end > 0) {
+    const int64_t begin = std::max<int64_t>(0, end - static_cast<int64_t>(sizeof buffer));
+    const ssize_t n = ::pread(fd_, buffer, static_cast<size_t>(end - begin), begin);
+    if (n <= 0) fail("read");
+    const size_t newline = std::string_view(buffer, static_cast<size_t>(n)).rfind('\n');
+    end = newline == std::string_view::npos ? begin : begin + static_cast<int64_t>(newline) + 1;
+    if (newline != std::string_view::npos) break;
+  }
+  if (size() > 0) truncate(end);
 }
 
 uint32_t crc32_of(std::string_view bytes) {

@@ -38,6 +38,28 @@ class AtomicFile {
 // AtomicFile in one call.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
+// A log: bytes go to its end at once, with no buffer of ours that a crash could lose.
+// Error{kOutput}.
+class AppendFile {
+ public:
+  explicit AppendFile(std::string path);  // creates missing parent directories and the file
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+  void write(std::string_view bytes);
+  // What is in it goes. A pipe or a terminal has no past: nothing happens, here and below.
+  void clear();
+  // Cuts off what follows the last newline: a line that a crash left unfinished.
+  void drop_unfinished_line();
+
+ private:
+  [[noreturn]] void fail(const char* doing) const;
+  int64_t size() const;  // 0 for what is no regular file
+  void truncate(int64_t size);
+  std::string path_;
+  int fd_ = -1;
+};
+
 // CRC-32 (zlib's polynomial) of bytes.
 uint32_t crc32_of(std::string_view bytes);
 

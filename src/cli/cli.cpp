@@ -31,6 +31,9 @@ constexpr const char* kUsage =
 Flags (one dash or two):
   --set FIELD=VALUE  overrides a solver field: --set base_lr=0.02 --set max_iter=200
   --json=FILE        train, test: final metrics and paths
+  --events=FILE      train: every event as a line of JSON; a resumed run appends
+  --tensorboard=DIR  train: the same for TensorBoard
+  --event_interval=N train: iterations between points of their curves (1)
   --threads=N        compute threads (default: all)
   --level=N --stage=A,B         the net's state, for include and exclude rules
   --sigint_effect, --sighup_effect=stop|snapshot|none    (SIGTERM: snapshot, exit code 75)
@@ -107,7 +110,15 @@ int run_verb(const Arguments& arguments, char** argv) {
   for (const auto& engine : engines) session.context.engines.push_back(engine.get());
   session.context.reporter = &session.reporter;
   session.context.plan_skip = skipped_passes();
-  return verb(session);
+  try {
+    return verb(session);
+  } catch (const ErrorList& errors) {
+    session.reporter.emit(report::Failed{static_cast<int>(errors.code()), errors.what()});
+    throw;
+  } catch (const Error& error) {
+    session.reporter.emit(report::Failed{static_cast<int>(error.code), error.what()});
+    throw;
+  }
 }
 
 // Says what is wrong, on stderr and for scripts in the --json file.

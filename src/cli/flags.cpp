@@ -25,6 +25,10 @@ DEFINE_string(engines, "", "engines in order of preference, separated by commas"
 DEFINE_string(plan_skip, "", "passes of the plan to leave out: inplace, memory");
 DEFINE_string(log, "auto", "auto, lines (Caffe's log lines) or progress (for a terminal)");
 DEFINE_bool(memory, false, "plan: show the memory map, step by step");
+DEFINE_string(events, "", "train: write every event as a line of JSON to this file");
+DEFINE_string(tensorboard, "", "train: write TensorBoard's event files to this folder");
+DEFINE_int32(event_interval, 1,
+             "train: iterations between points of --events and --tensorboard curves");
 
 namespace crema::cli {
 

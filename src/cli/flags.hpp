@@ -24,6 +24,9 @@ DECLARE_string(engines);
 DECLARE_string(plan_skip);
 DECLARE_string(log);
 DECLARE_bool(memory);
+DECLARE_string(events);
+DECLARE_string(tensorboard);
+DECLARE_int32(event_interval);
 
 namespace crema::cli {
 

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
+#include "report/sinks.hpp"
 
 namespace crema::cli {
 
@@ -50,6 +51,15 @@ nlohmann::json metrics_of(const train::TrainResult& result, const train::Trainer
   return out;
 }
 
+void add_file_sinks(Session& session, bool resumed) {
+  if (FLAGS_event_interval < 1)
+    throw Error(ErrorCode::kUsage, "--event_interval must be at least 1");
+  const report::FileSinkOptions options{resumed, FLAGS_event_interval};
+  if (!FLAGS_events.empty()) session.reporter.add(report::make_jsonl(FLAGS_events, options));
+  if (!FLAGS_tensorboard.empty())
+    session.reporter.add(report::make_tensorboard(FLAGS_tensorboard, options));
+}
+
 }  // namespace
 
 int train(Session& session) {
@@ -66,6 +76,7 @@ int train(Session& session) {
   train::TrainOptions options;
   options.snapshot = snapshot_to_resume(solver, session);
   options.signals = &signals;
+  add_file_sinks(session, !options.snapshot.empty());
   // With a snapshot the solver's own `weights` do not count either, as in Caffe.
   if (options.snapshot.empty()) options.weights = split(FLAGS_weights, ',');
   train::Trainer trainer(solver, std::move(options), session.context);

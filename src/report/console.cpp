@@ -75,6 +75,7 @@ class Console final : public Sink {
     say(fmt::format("{} at iteration {} after {}", e.early ? "Stopped early" : "Done", e.iteration,
                     duration(e.seconds)));
   }
+  void operator()(const Failed&) { erase(); }  // main prints it
   void operator()(const Message& e) {
     say((e.severity == Message::Severity::kWarning ? "warning: " : "") + e.text);
   }

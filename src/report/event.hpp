@@ -18,18 +18,31 @@ struct Output {
   double loss_weight = 0;  // 0: not a loss
 };
 
+// Parameters that learn alike at every time of the run.
+struct RateGroup {
+  std::string name;                     // "conv1/weight", "conv1/weight +3"
+  std::vector<std::string> parameters;  // "layer/blob"
+};
+
 struct RunStarted {
   std::string net, solver_type, lr_policy;
   int64_t first_iteration = 0, max_iter = 0;
   int64_t batch_size = 0;  // samples per iteration, iter_size included; 0 if unknown
   size_t parameters = 0;   // learnable numbers
   int threads = 0;
+  double iterations_per_epoch = 0;  // 0 if unknown
+  uint64_t seed = 0;
+  std::vector<RateGroup> groups;
 };
 // After every iteration.
 struct Iterated {
   int64_t iteration = 0;  // completed updates
   double loss = 0;        // smoothed over average_loss
-  double rate = 0;
+  double rate = 0;        // the policy's
+  double iteration_loss = 0;
+  std::vector<double> group_rates;      // in the order of RunStarted::groups
+  std::optional<double> gradient_norm;  // where clip_gradients needs it
+  double clip_scale = 1;
 };
 // Every `display` iterations, before the update of the same number.
 struct Displayed {
@@ -75,13 +88,17 @@ struct RunEnded {
   bool early = false;
   double seconds = 0;
 };
+struct Failed {  // the run ends with this error
+  int exit_code = 0;
+  std::string text;
+};
 struct Message {
   enum class Severity { kInfo, kWarning } severity = Severity::kInfo;
   std::string text;  // one line
 };
 
 using Event = std::variant<RunStarted, Iterated, Displayed, RateSet, RateStepped, Clipped,
-                           TestStarted, Tested, Snapshotted, FinalLoss, RunEnded, Message>;
+                           TestStarted, Tested, Snapshotted, FinalLoss, RunEnded, Failed, Message>;
 
 class Sink {
  public:

@@ -81,6 +81,7 @@ class GlogLines final : public Sink {
     solver(e.early ? "Optimization stopped early." : "Optimization Done.");
     line("caffe.cpp", "Optimization Done.");
   }
+  void operator()(const Failed&) const {}  // main prints it
   void operator()(const Message& e) const {
     const auto severity =
         e.severity == Message::Severity::kWarning ? google::GLOG_WARNING : google::GLOG_INFO;

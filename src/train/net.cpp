@@ -124,6 +124,10 @@ int64_t Net::batch_size() const {
   return feeds_.empty() ? 0 : feeds_.front().loader->batch_size();
 }
 
+int64_t Net::samples() const {
+  return feeds_.empty() ? 0 : feeds_.front().loader->samples();
+}
+
 std::vector<report::Output> Net::outputs() const {
   std::vector<report::Output> out;
   for (const graph::OutputInfo& output : graph_->outputs) {

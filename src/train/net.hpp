@@ -54,6 +54,8 @@ class Net {
 
   // Samples per batch of the first source; 0 without sources.
   int64_t batch_size() const;
+  // Samples in one epoch of the first source; 0 without sources.
+  int64_t samples() const;
   // The outputs' values after a forward pass.
   std::vector<report::Output> outputs() const;
   // Fills every parameter that is not shared.

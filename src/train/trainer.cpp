@@ -12,9 +12,22 @@ TrainResult Trainer::run() {
   size_t parameters = 0;
   for (const graph::ParamInfo& p : net_->graph().params)
     if (!p.state) parameters += static_cast<size_t>(p.shape.count());
-  reporter_.emit(report::RunStarted{
-      net_->graph().name, solver_type(), param_.lr_policy(), iteration_, param_.max_iter(),
-      net_->batch_size() * param_.iter_size(), parameters, compute_threads()});
+  report::RunStarted started;
+  started.net = net_->graph().name;
+  started.solver_type = solver_type();
+  started.lr_policy = param_.lr_policy();
+  started.first_iteration = iteration_;
+  started.max_iter = param_.max_iter();
+  started.batch_size = net_->batch_size() * param_.iter_size();
+  started.parameters = parameters;
+  started.threads = compute_threads();
+  started.seed = seed_;
+  if (started.batch_size > 0)
+    started.iterations_per_epoch =
+        static_cast<double>(net_->samples()) / static_cast<double>(started.batch_size);
+  groups_ = group_parameters(net_->graph());
+  for (const ParamGroup& group : groups_) started.groups.push_back(group.described(net_->graph()));
+  reporter_.emit(started);
   watch_.restart();
   since_display_.restart();
   last_display_ = iteration_;
@@ -75,7 +88,16 @@ void Trainer::update() {
     reporter_.emit(
         report::Clipped{iteration_, done.gradient_norm, param_.clip_gradients(), done.clip_scale});
   ++iteration_;
-  reporter_.emit(report::Iterated{iteration_, smoothed(), done.rate});
+  report::Iterated iterated;
+  iterated.iteration = iteration_;
+  iterated.loss = smoothed();
+  iterated.rate = done.rate;
+  iterated.iteration_loss = iteration_loss_;
+  for (const ParamGroup& group : groups_)
+    iterated.group_rates.push_back(done.rate * net_->graph().params[group.members[0]].lr_mult);
+  if (done.gradient_norm >= 0) iterated.gradient_norm = done.gradient_norm;
+  iterated.clip_scale = done.clip_scale;
+  reporter_.emit(iterated);
   if (options_.after_update) options_.after_update(iteration_, iteration_loss_, done.rate);
 }
 

@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "optim/optimizer.hpp"
 #include "snapshot/state.hpp"
+#include "train/groups.hpp"
 #include "train/net.hpp"
 #include "train/rules.hpp"
 #include "train/weights.hpp"
@@ -102,6 +103,7 @@ class Trainer {
   int64_t batches_ = 0;      // training batches read since the beginning of the run
   int64_t first_batch_ = 0;  // data position at batches_ = 0 (negative after BVLC's restart)
   std::vector<float> loss_window_;
+  std::vector<ParamGroup> groups_;  // for the events
   Stopwatch watch_, since_display_;
   int64_t last_display_ = 0;
   double iteration_loss_ = 0;
