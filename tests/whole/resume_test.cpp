@@ -54,7 +54,8 @@ TEST_F(ResumeTest, the_same_through_hdf5_snapshots) {
   EXPECT_TRUE(rest.says("Resuming from halves/x_iter_30.solverstate.h5")) << rest.err;
   EXPECT_EQ(bytes("whole/x_iter_60.caffemodel.h5"), bytes("halves/x_iter_60.caffemodel.h5"));
   // The last line of the smoothed loss too, and the format may change on the way.
-  const Outcome binary = crema(train("other/x", end + "--snapshot=halves/x_iter_30.solverstate.h5"));
+  const Outcome binary =
+      crema(train("other/x", end + "--snapshot=halves/x_iter_30.solverstate.h5"));
   ASSERT_EQ(binary.code, 0) << binary.err;
   const auto last_loss = [](const std::string& log) {
     const size_t at = log.rfind("Iteration 60, loss = ");
