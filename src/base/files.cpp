@@ -46,24 +46,33 @@ bool write_all(int fd, std::string_view bytes) {
   return true;
 }
 
-}  // namespace
-
-std::string read_file(const std::string& path, ErrorCode code) {
+// Calls use(piece, size of the file) until the end.
+template <class Use>
+void read_pieces(const std::string& path, ErrorCode code, Use&& use) {
   const Closer file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) throw Error(code, fmt::format("cannot open '{}': {}", path, reason()));
   struct stat info {};
   if (::fstat(file.fd, &info) == 0 && S_ISDIR(info.st_mode))
     throw Error(code, fmt::format("'{}' is a directory, not a file", path));
-  std::string out;
-  if (info.st_size > 0) out.reserve(static_cast<size_t>(info.st_size) + 1);
   char buffer[1 << 16];
   for (;;) {
     const ssize_t n = ::read(file.fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) throw Error(code, fmt::format("cannot read '{}': {}", path, reason()));
-    if (n == 0) return out;
-    out.append(buffer, static_cast<size_t>(n));
+    if (n == 0) return;
+    use(std::string_view(buffer, static_cast<size_t>(n)), int64_t{info.st_size});
   }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, ErrorCode code) {
+  std::string out;
+  read_pieces(path, code, [&](std::string_view piece, int64_t size) {
+    if (out.empty() && size > 0) out.reserve(static_cast<size_t>(size) + 1);
+    out.append(piece);
+  });
+  return out;
 }
 
 bool file_exists(const std::string& path) {
@@ -167,14 +176,20 @@ void AppendFile::drop_unfinished_line() {
   if (size() > 0) truncate(end);
 }
 
-uint32_t crc32_of(std::string_view bytes) {
-  uLong crc = ::crc32(0, nullptr, 0);
+uint32_t crc32_of(std::string_view bytes, uint32_t before) {
+  uLong crc = before;
   while (!bytes.empty()) {
     const size_t n = std::min<size_t>(bytes.size(), 1u << 30);
     crc = ::crc32(crc, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(n));
     bytes.remove_prefix(n);
   }
   return static_cast<uint32_t>(crc);
+}
+
+uint32_t crc32_of_file(const std::string& path, ErrorCode code) {
+  uint32_t crc = 0;
+  read_pieces(path, code, [&](std::string_view piece, int64_t) { crc = crc32_of(piece, crc); });
+  return crc;
 }
 
 }  // namespace crema

@@ -60,7 +60,9 @@ class AppendFile {
   int fd_ = -1;
 };
 
-// CRC-32 (zlib's polynomial) of bytes.
-uint32_t crc32_of(std::string_view bytes);
+// CRC-32 (zlib's polynomial) of bytes, or of more bytes after those with the CRC-32 `before`.
+uint32_t crc32_of(std::string_view bytes, uint32_t before = 0);
+// The same of a file, read in pieces. Error{code} if it cannot be read.
+uint32_t crc32_of_file(const std::string& path, ErrorCode code);
 
 }  // namespace crema

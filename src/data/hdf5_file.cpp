@@ -3,27 +3,10 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <utility>
 
 namespace crema::data {
 
 namespace {
-
-// Silences the library's own printing for its lifetime: our errors say it better.
-class Quiet {
- public:
-  Quiet() {
-    H5Eget_auto2(H5E_DEFAULT, &print_, &client_);
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  }
-  ~Quiet() { H5Eset_auto2(H5E_DEFAULT, print_, client_); }
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
-
- private:
-  H5E_auto2_t print_ = nullptr;
-  void* client_ = nullptr;
-};
 
 std::vector<std::string> dataset_names(hid_t file) {
   std::vector<std::string> names;
@@ -47,33 +30,9 @@ int64_t rows_per_chunk(hid_t dataset, int rank) {
 
 }  // namespace
 
-Hdf5Handle::~Hdf5Handle() {
-  if (valid() && close_) close_(id_);
-}
-
-Hdf5Handle::Hdf5Handle(Hdf5Handle&& other) noexcept
-    : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
-
-Hdf5Handle& Hdf5Handle::operator=(Hdf5Handle&& other) noexcept {
-  std::swap(id_, other.id_);
-  std::swap(close_, other.close_);
-  return *this;
-}
-
-Hdf5Handle open_hdf5(const std::string& path) {
-  const Quiet quiet;
-  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
-  if (!file.valid())
-    throw Error(ErrorCode::kData,
-                fmt::format("'{}' cannot be opened as an HDF5 file: no permission, another format, "
-                            "or cut short",
-                            path));
-  return file;
-}
-
 Hdf5Dataset::Hdf5Dataset(hid_t file, const std::string& file_name, const std::string& name)
     : what_(fmt::format("dataset '{}' of '{}'", name, file_name)) {
-  const Quiet quiet;
+  const Hdf5Quiet quiet;
   const auto fail = [this](const std::string& message) {
     return Error(ErrorCode::kData, fmt::format("{} {}", what_, message));
   };
@@ -106,7 +65,7 @@ Hdf5Dataset::Hdf5Dataset(hid_t file, const std::string& file_name, const std::st
 }
 
 void Hdf5Dataset::read(int64_t first, int64_t count, float* out) const {
-  const Quiet quiet;
+  const Hdf5Quiet quiet;
   std::vector<hsize_t> start{static_cast<hsize_t>(first)}, size{static_cast<hsize_t>(count)};
   for (const int64_t dim : row_.dims()) {
     start.push_back(0);

@@ -1,34 +1,14 @@
 // Reading datasets of HDF5 files by ranges of rows.
 #pragma once
 
-#include <hdf5.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include "base/error.hpp"
+#include "base/hdf5.hpp"
 #include "tensor/shape.hpp"
 
 namespace crema::data {
-
-// An HDF5 handle with the function that closes it. The library is never told to print its errors.
-class Hdf5Handle {
- public:
-  using Close = herr_t (*)(hid_t);
-  Hdf5Handle() = default;
-  Hdf5Handle(hid_t id, Close close) : id_(id), close_(close) {}
-  ~Hdf5Handle();
-  Hdf5Handle(Hdf5Handle&& other) noexcept;
-  Hdf5Handle& operator=(Hdf5Handle&& other) noexcept;
-
-  hid_t id() const { return id_; }
-  bool valid() const { return id_ >= 0; }
-
- private:
-  hid_t id_ = -1;
-  Close close_ = nullptr;
-};
 
 // One open dataset of integers or floats with at least one axis. Not for two threads at once.
 class Hdf5Dataset {
@@ -48,8 +28,5 @@ class Hdf5Dataset {
   int64_t rows_ = 0, chunk_ = 1;
   Shape row_;
 };
-
-// Opens a file for reading. Error{kData}.
-Hdf5Handle open_hdf5(const std::string& path);
 
 }  // namespace crema::data

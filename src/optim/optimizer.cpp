@@ -72,10 +72,12 @@ void Optimizer::read_settings(const config::SolverConfig& solver) {
         .advise(suggestion(kind, {"L1", "L2"}));
   fields.done();
   clip_before_average_ = solver.param.caffe_compat();
+  keep_steps_ = solver.param.snapshot_diff();
 }
 
 void Optimizer::allocate_state() {
-  const size_t kinds = rule_->slots().size();
+  slots_.resize(rule_->slots().size());
+  const size_t kinds = slots_.size() + (keep_steps_ ? 1 : 0);
   const auto rounded = [](size_t elements) {
     const size_t step = Arena::kAlignment / sizeof(float);
     return (elements + step - 1) / step * step;
@@ -84,12 +86,14 @@ void Optimizer::allocate_state() {
   for (const Param& param : params_) total += rounded(param.value.size());
   memory_ = std::make_unique<Arena>(total * kinds * sizeof(float));
   auto* next = reinterpret_cast<float*>(memory_->data());
-  slots_.resize(kinds);
-  for (auto& slot : slots_)
+  const auto take = [&](std::vector<std::span<float>>& spans) {
     for (const Param& param : params_) {
-      slot.emplace_back(next, param.value.size());
+      spans.emplace_back(next, param.value.size());
       next += rounded(param.value.size());
     }
+  };
+  for (auto& slot : slots_) take(slot);
+  if (keep_steps_) take(steps_);
   if (clip_gradients_ < 0) return;
   for (int p = 0; p < static_cast<int>(params_.size()); ++p) {
     const std::span<const float> gradient = params_[static_cast<size_t>(p)].gradient;
@@ -149,13 +153,17 @@ UpdateReport Optimizer::update(int64_t t) {
   std::vector<std::span<float>> slots(slots_.size());
   for (size_t i = 0; i < params_.size(); ++i) {
     const Param& param = params_[i];
-    if (param.settings.freeze.at(t)) continue;
+    const std::span<float> taken = keep_steps_ ? steps_[i] : std::span<float>();
+    if (param.settings.freeze.at(t)) {
+      std::fill(taken.begin(), taken.end(), 0.0f);
+      continue;
+    }
     for (size_t k = 0; k < slots.size(); ++k) slots[k] = slots_[k][i];
     info.rate = report.rate * param.settings.lr_mult.at(t);
     info.gradient_scale = scale * param.settings.grad_mult.at(t);
     info.step_count = step_counts_[i]++;
     (l1_ ? info.l1 : info.l2) = weight_decay_ * param.settings.decay_mult.at(t);
-    rule_->step({param.value, param.gradient, slots}, info);
+    rule_->step({param.value, param.gradient, slots, taken}, info);
   }
   return report;
 }

@@ -48,6 +48,10 @@ class Optimizer {
   // State, in BVLC's history order: slot-major (all of slot 0, then all of slot 1).
   int slot_count() const { return static_cast<int>(slots_.size()); }
   std::span<float> slot(int slot, int param);
+  // With snapshot_diff: what the last update took off a parameter, zeros before the first.
+  std::span<const float> last_step(int param) const {
+    return steps_.at(static_cast<size_t>(param));
+  }
   int64_t step_count(int param) const { return step_counts_.at(static_cast<size_t>(param)); }
   void set_step_count(int param, int64_t count) {
     step_counts_.at(static_cast<size_t>(param)) = count;
@@ -63,8 +67,9 @@ class Optimizer {
   std::unique_ptr<LrPolicy> policy_;
   std::unique_ptr<UpdateRule> rule_;
   std::vector<Param> params_;
-  std::unique_ptr<Arena> memory_;                     // of all slots, zeroed
+  std::unique_ptr<Arena> memory_;                     // of all slots and steps, zeroed
   std::vector<std::vector<std::span<float>>> slots_;  // [slot][param]
+  std::vector<std::span<float>> steps_;               // [param]; empty without snapshot_diff
   std::vector<int64_t> step_counts_;
   struct NormBlock {
     int param;
@@ -74,7 +79,7 @@ class Optimizer {
   std::vector<double> norm_sums_;       // one per piece
   double clip_gradients_ = -1, weight_decay_ = 0;
   int iter_size_ = 1;
-  bool l1_ = false, clip_before_average_ = false;
+  bool l1_ = false, clip_before_average_ = false, keep_steps_ = false;
 };
 
 }  // namespace crema::optim

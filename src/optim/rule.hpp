@@ -29,6 +29,7 @@ struct ParamSpans {
   std::span<float> value;
   std::span<const float> gradient;  // as backward left it
   std::span<const std::span<float>> slots;
+  std::span<float> taken = {};  // receives the step, what is taken off `value`; empty: nobody asks
 };
 
 class UpdateRule {

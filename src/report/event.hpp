@@ -78,6 +78,7 @@ struct Tested {
 struct Snapshotted {
   int64_t iteration = 0;
   std::string weights, state;
+  bool hdf5 = false;
 };
 struct FinalLoss {  // the extra forward pass after the last update
   int64_t iteration = 0;

@@ -71,8 +71,9 @@ class GlogLines final : public Sink {
     outputs("Test", e.outputs);
   }
   void operator()(const Snapshotted& e) const {
-    solver("Snapshotting to binary proto file " + e.weights);
-    sgd_solver("Snapshotting solver state to binary proto file " + e.state);
+    const std::string kind = e.hdf5 ? "HDF5" : "binary proto";
+    solver(fmt::format("Snapshotting to {} file {}", kind, e.weights));
+    sgd_solver(fmt::format("Snapshotting solver state to {} file {}", kind, e.state));
   }
   void operator()(const FinalLoss& e) const {
     solver(fmt::format("Iteration {}, loss = {}", e.iteration, number(e.loss)));

@@ -18,7 +18,12 @@ Shape shape_of(const caffe::BlobProto& proto, bool legacy) {
   return Shape(std::vector<int64_t>(proto.shape().dim().begin(), proto.shape().dim().end()));
 }
 
-// The element count, or an error: a file's shape is not believed.
+std::string_view bytes_of(const std::vector<float>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)};
+}
+
+}  // namespace
+
 int64_t checked_count(const Shape& shape, const std::string& where) {
   if (shape.rank() > kMaxAxes)
     throw Error(ErrorCode::kWeights,
@@ -37,8 +42,6 @@ int64_t checked_count(const Shape& shape, const std::string& where) {
                 fmt::format("{}: the shape {} is too large", where, shape.text()));
   return empty ? 0 : count;
 }
-
-}  // namespace
 
 bool Blob::fits(const Shape& target) const {
   if (!legacy_shape) return shape == target;
@@ -67,18 +70,29 @@ Blob to_blob(const caffe::BlobProto& proto, const std::string& where) {
 }
 
 BlobRecord::BlobRecord(int field, const Blob& blob)
-    : values(reinterpret_cast<const char*>(blob.values.data()),
-             blob.values.size() * sizeof(float)) {
+    : values(bytes_of(blob.values)), diff(bytes_of(blob.diff)) {
   CREMA_CHECK(static_cast<int64_t>(blob.values.size()) == blob.shape.count(),
               "a blob's values do not fill its shape");
+  CREMA_CHECK(blob.diff.empty() || blob.diff.size() == blob.values.size(),
+              "a blob's diff does not fill its shape");
   caffe::BlobProto shape;
   shape.mutable_shape()->mutable_dim()->Add(blob.shape.dims().begin(), blob.shape.dims().end());
   std::string inner = shape.SerializeAsString();
   append_key(inner, caffe::BlobProto::kDataFieldNumber, Wire::kBytes);
   append_varint(inner, values.size());
+  if (!diff.empty()) {
+    append_key(diff_head, caffe::BlobProto::kDiffFieldNumber, Wire::kBytes);
+    append_varint(diff_head, diff.size());
+  }
   append_key(head, field, Wire::kBytes);
-  append_varint(head, inner.size() + values.size());
+  append_varint(head, inner.size() + values.size() + diff_head.size() + diff.size());
   head += inner;
+}
+
+void BlobRecord::write(RecordWriter& file) const {
+  for (const std::string_view piece :
+       {std::string_view(head), values, std::string_view(diff_head), diff})
+    file.write(piece);
 }
 
 }  // namespace crema::snapshot

@@ -41,16 +41,13 @@ bool all_records(const std::string& path, Look&& look) {
 
 }  // namespace
 
-void refuse_foreign(const std::string& path, const std::string& wanted,
-                    const std::string& hdf5_hint) {
+void refuse_foreign(const std::string& path, const std::string& wanted) {
   const std::string head = first_bytes(path);
   const auto refuse = [&](const std::string& what, const std::string& hint) {
     throw Error(ErrorCode::kWeights, fmt::format("'{}' {}, not {}", path, what, wanted))
         .advise(hint);
   };
   if (head.empty()) refuse("is empty", "its download or copy may have failed");
-  if (head.starts_with("\x89HDF\r\n\x1a\n"))
-    refuse("is an HDF5 file, which this version does not read", hdf5_hint);
   if (!is_text(head)) return;
   if (head.starts_with("version https://git-lfs"))
     refuse("is a Git LFS pointer", "fetch the real file with: git lfs pull");

@@ -5,10 +5,9 @@
 
 namespace crema::snapshot {
 
-// Throws Error{kWeights} if the file is missing, empty, HDF5, text or a Git LFS pointer. `wanted`
-// names what it should be; `hdf5_hint` says what to do about HDF5.
-void refuse_foreign(const std::string& path, const std::string& wanted,
-                    const std::string& hdf5_hint);
+// Throws Error{kWeights} if the file is missing, empty, text or a Git LFS pointer. `wanted` names
+// what it should be.
+void refuse_foreign(const std::string& path, const std::string& wanted);
 
 // Cheap looks at the records; neither throws.
 bool looks_like_state(const std::string& path);

@@ -5,7 +5,6 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,16 +17,6 @@ namespace {
 
 constexpr int kReadBlock = 1 << 20;
 constexpr size_t kWriteBlock = 1 << 16;
-
-uint32_t continue_crc(uint32_t crc, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const size_t n = std::min<size_t>(bytes.size(), 1u << 30);
-    crc = static_cast<uint32_t>(
-        ::crc32(crc, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(n)));
-    bytes.remove_prefix(n);
-  }
-  return crc;
-}
 
 }  // namespace
 
@@ -51,7 +40,7 @@ class RecordReader::File : public google::protobuf::io::CopyingInputStream {
     do n = ::read(fd_, buffer, static_cast<size_t>(length));
     while (n < 0 && errno == EINTR);
     if (n < 0) failure = std::strerror(errno);
-    if (n > 0) crc = continue_crc(crc, {static_cast<char*>(buffer), static_cast<size_t>(n)});
+    if (n > 0) crc = crc32_of({static_cast<char*>(buffer), static_cast<size_t>(n)}, crc);
     return static_cast<int>(n);
   }
 
@@ -185,7 +174,7 @@ void append_key(std::string& out, int field, Wire wire) {
 }
 
 void RecordWriter::write(std::string_view bytes) {
-  crc_ = continue_crc(crc_, bytes);
+  crc_ = crc32_of(bytes, crc_);
   if (pending_.size() + bytes.size() > kWriteBlock) {
     file_.write(pending_);
     pending_.clear();

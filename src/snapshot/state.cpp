@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 
 #include "proto/snapshot.pb.h"
 #include "snapshot/blobs.hpp"
+#include "snapshot/hdf5_file.hpp"
 #include "snapshot/kinds.hpp"
 #include "snapshot/records.hpp"
 
@@ -14,8 +16,7 @@ namespace crema::snapshot {
 
 namespace {
 
-constexpr const char* kHdf5Hint =
-    "resume it in BVLC Caffe with snapshot_format: BINARYPROTO and take a snapshot there";
+constexpr int64_t kMostInt = std::numeric_limits<int32_t>::max();
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
   throw Error(ErrorCode::kWeights, fmt::format("'{}' {}", path, why));
@@ -91,48 +92,95 @@ caffe::SolverState to_proto(const State& state) {
   return out;
 }
 
+// "x.caffemodel" and "x.caffemodel.h5" -> "x".
+std::string stem_of(const std::string& path) {
+  std::filesystem::path stem = path;
+  if (stem.extension() == ".h5") stem.replace_extension();
+  return stem.replace_extension().string();
+}
+
 [[noreturn]] void refuse_weights(const std::string& path) {
-  const std::string beside = std::filesystem::path(path).replace_extension(".solverstate").string();
   Error error(ErrorCode::kWeights, fmt::format("'{}' holds weights, it is no solver state", path));
-  if (file_exists(beside))
-    throw error.advise(fmt::format("the state of that run stands beside it: '{}'", beside));
+  for (const char* ending : {".solverstate", ".solverstate.h5"})
+    if (const std::string beside = stem_of(path) + ending; file_exists(beside))
+      throw error.advise(fmt::format("the state of that run stands beside it: '{}'", beside));
   throw error.advise("pass it with --weights to start a new run from these weights");
+}
+
+State read_hdf5(const std::string& path) {
+  const Hdf5Reader file(path);
+  if (file.has("data") && !file.has("iter")) refuse_weights(path);
+  State out;
+  const int64_t iter = file.integer("iter"), step = file.integer("current_step");
+  if (file.has("crema_state")) {
+    caffe::SolverState proto;
+    if (!proto.ParseFromString(file.bytes("crema_state")) || proto.iter() != iter ||
+        proto.current_step() != step)
+      refuse(path, "is damaged: its parts disagree");
+    out = from_proto(proto);
+  }
+  out.iter = iter;
+  out.current_step = static_cast<int>(std::clamp<int64_t>(step, -1, kMostInt));
+  if (file.has("learned_net")) out.learned_net = file.text("learned_net");
+  const size_t count = file.links("history").size();
+  for (size_t h = 0; h < count; ++h) out.history.push_back(file.blob(fmt::format("history/{}", h)));
+  return out;
+}
+
+State read_binary(const std::string& path) {
+  refuse_foreign(path, "a .solverstate");
+  std::vector<Blob> history;
+  try {
+    State out = from_proto(read_proto(path, history));
+    out.history = std::move(history);
+    return out;
+  } catch (const Error&) {
+    if (looks_like_weights(path)) refuse_weights(path);
+    throw;
+  }
+}
+
+void check_writable(const State& state) {
+  const std::string wrong = flaw(state);
+  CREMA_CHECK(wrong.empty(), "a state that " + wrong);
+  CREMA_CHECK(state.iter <= kMostInt, "iter does not fit the format");
 }
 
 }  // namespace
 
 State read_state(const std::string& path) {
-  refuse_foreign(path, "a .solverstate", kHdf5Hint);
-  std::vector<Blob> history;
-  State out;
-  try {
-    out = from_proto(read_proto(path, history));
-  } catch (const Error&) {
-    if (looks_like_weights(path)) refuse_weights(path);
-    throw;
-  }
-  out.history = std::move(history);
+  State out = is_hdf5_file(path) ? read_hdf5(path) : read_binary(path);
   const std::string wrong = flaw(out);
   if (!wrong.empty()) refuse(path, "is damaged: it " + wrong);
   return out;
 }
 
 void write_state(const std::string& path, const State& state) {
-  const std::string wrong = flaw(state);
-  CREMA_CHECK(wrong.empty(), "a state that " + wrong);
-  CREMA_CHECK(state.iter <= std::numeric_limits<int32_t>::max(), "iter does not fit the format");
+  check_writable(state);
   RecordWriter file(path);
   file.write(to_proto(state).SerializeAsString());
-  for (const Blob& blob : state.history) {
-    const BlobRecord record(caffe::SolverState::kHistoryFieldNumber, blob);
-    file.write(record.head);
-    file.write(record.values);
-  }
+  for (const Blob& blob : state.history)
+    BlobRecord(caffe::SolverState::kHistoryFieldNumber, blob).write(file);
   std::string iter;
   append_key(iter, caffe::SolverState::kIterFieldNumber, Wire::kVarint);
   append_varint(iter, static_cast<uint64_t>(state.iter));
   file.write(iter);
   file.commit();
+}
+
+void write_hdf5_state(const std::string& path, const State& state) {
+  check_writable(state);
+  Hdf5Writer file;
+  file.integer("iter", static_cast<int>(state.iter));
+  file.text("learned_net", state.learned_net);
+  file.integer("current_step", state.current_step);
+  file.group("history");
+  for (size_t h = 0; h < state.history.size(); ++h)
+    file.blob(fmt::format("history/{}", h), state.history[h].shape, state.history[h].values);
+  caffe::SolverState own = to_proto(state);
+  own.set_iter(static_cast<int>(state.iter));
+  file.bytes("crema_state", own.SerializeAsString());
+  file.commit(path);
 }
 
 WeightsFile read_weights_of(const State& state, const std::string& state_path) {

@@ -1,5 +1,6 @@
-// .solverstate files: everything but the weights that a run needs to go on exactly.
-// The format is documented in proto/snapshot.proto; BVLC reads ours, we read BVLC's.
+// .solverstate and .solverstate.h5 files: everything but the weights that a run needs to go on
+// exactly. The formats are documented in proto/snapshot.proto and hdf5_file.hpp; BVLC reads ours,
+// we read BVLC's.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +32,13 @@ struct State {
   std::vector<std::string> loaded;
 };
 
-// Error{kWeights}: missing, truncated, or another kind of file (a .caffemodel is recognised and
-// named, with the .solverstate that stands beside it).
+// In either format, whatever the name says. Error{kWeights}: missing, truncated, or another kind of
+// file (a .caffemodel is recognised and named, with the .solverstate that stands beside it).
 State read_state(const std::string& path);
 
-// Writes atomically. Error{kOutput}.
+// Both write atomically. Error{kOutput}.
 void write_state(const std::string& path, const State& state);
+void write_hdf5_state(const std::string& path, const State& state);
 
 // The weights file a state names: as written, else the same file name beside the state (files that
 // were moved together). A checksum in the state decides between them. Error{kWeights} if there is

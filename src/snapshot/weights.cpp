@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "base/files.hpp"
 #include "snapshot/blobs.hpp"
+#include "snapshot/hdf5_file.hpp"
 #include "snapshot/kinds.hpp"
 #include "snapshot/records.hpp"
 
@@ -17,10 +20,6 @@ using Net = caffe::NetParameter;
 // crema's own record of NetParameter, written before the layers: how many there are. Without it a
 // file that was cut off between two layers would pass for a whole one.
 constexpr int kLayerCountField = 1000;
-
-constexpr const char* kHdf5Hint =
-    "convert it with BVLC Caffe's Python module: net = caffe.Net('deploy.prototxt', 'FILE.h5', "
-    "caffe.TEST); net.save('FILE.caffemodel')";
 
 template <class Layer>
 LayerBlobs layer_blobs(const Layer& layer, std::string type, const std::string& path) {
@@ -127,10 +126,61 @@ void check_size(const std::string& path, size_t bytes, int64_t limit) {
       .advise("nothing was written");
 }
 
+class Hdf5NetReader {
+ public:
+  explicit Hdf5NetReader(const std::string& path) : file_(path) {
+    out_.path = path;
+    out_.hdf5 = true;
+  }
+
+  WeightsFile read() {
+    if (!file_.has("data") || !file_.is_group("data"))
+      throw Error(ErrorCode::kWeights,
+                  fmt::format("'{}' has no group 'data': it is no weights file", out_.path))
+          .advise(file_.has("iter") ? "it is a solver state: pass it with --snapshot to go on with "
+                                      "that run"
+                                    : "data for a net are named in an HDF5Data layer's list");
+    for (const std::string& name : file_.links("data")) read_layer(name, "data/" + name);
+    out_.crc32 = crc32_of_file(out_.path, ErrorCode::kWeights);
+    return std::move(out_);
+  }
+
+ private:
+  // A layer called "a/b" is the group b in the group of the layer "a".
+  void read_layer(const std::string& layer, const std::string& group) {
+    if (!file_.is_group(group)) refuse(group, "is a dataset where a layer's group should be");
+    constexpr int kDeepest = 32;
+    if (std::count(layer.begin(), layer.end(), '/') > kDeepest) refuse(group, "lies too deep");
+    std::vector<Blob> blobs;
+    std::vector<std::string> inner;
+    for (const std::string& name : file_.links(group)) {
+      const std::string path = group + "/" + name;
+      const int index = blob_index(name);
+      if (file_.is_group(path)) {
+        inner.push_back(name);
+        continue;
+      }
+      if (index < 0) refuse(path, "is no blob: those are called 0, 1, ...");
+      while (static_cast<int>(blobs.size()) <= index) blobs.emplace_back().shared = true;
+      blobs[static_cast<size_t>(index)] = file_.blob(path);
+    }
+    out_.layers.push_back({layer, "", std::move(blobs)});
+    for (const std::string& name : inner) read_layer(layer + "/" + name, group + "/" + name);
+  }
+
+  [[noreturn]] void refuse(const std::string& path, const std::string& why) const {
+    throw Error(ErrorCode::kWeights, fmt::format("'{}', '{}' {}", out_.path, path, why));
+  }
+
+  Hdf5Reader file_;
+  WeightsFile out_;
+};
+
 }  // namespace
 
 WeightsFile read_weights(const std::string& path) {
-  refuse_foreign(path, "a .caffemodel", kHdf5Hint);
+  if (is_hdf5_file(path)) return Hdf5NetReader(path).read();
+  refuse_foreign(path, "a .caffemodel");
   try {
     return NetReader(path).read();
   } catch (const Error&) {
@@ -156,13 +206,41 @@ uint32_t write_weights(const std::string& path, const std::string& net_name,
   file.write(head);
   for (const LayerRecord& layer : layers) {
     file.write(LayerHead(layer).text);
-    for (const Blob& blob : layer.blobs) {
-      const BlobRecord record(caffe::LayerParameter::kBlobsFieldNumber, blob);
-      file.write(record.head);
-      file.write(record.values);
-    }
+    for (const Blob& blob : layer.blobs)
+      BlobRecord(caffe::LayerParameter::kBlobsFieldNumber, blob).write(file);
   }
   return file.commit();
+}
+
+uint32_t write_hdf5_weights(const std::string& path, const std::vector<LayerRecord>& layers) {
+  Hdf5Writer file;
+  const auto write = [&](const std::string& part, auto&& write_blob) {
+    file.group(part);
+    for (const LayerRecord& layer : layers) {
+      const std::string group = part + "/" + layer.definition.name();
+      file.group(group);
+      for (size_t b = 0; b < layer.blobs.size(); ++b)
+        write_blob(fmt::format("{}/{}", group, b), layer.blobs[b]);
+    }
+  };
+  bool diffs = false;
+  write("data", [&](const std::string& name, const Blob& blob) {
+    diffs |= !blob.diff.empty();
+    if (!blob.shared) file.blob(name, blob.shape, blob.values);
+  });
+  if (diffs)
+    write("diff", [&](const std::string& name, const Blob& blob) {
+      file.blob(name, blob.shape, blob.diff);
+    });
+  return file.commit(path);
+}
+
+std::string hdf5_name_flaw(const std::string& layer) {
+  if (layer.empty()) return "it has no name";
+  if (layer.find('/') != std::string::npos) return "a '/' in a name begins an inner group";
+  if (layer == ".") return "'.' means the group itself";
+  if (layer.find('\0') != std::string::npos) return "it holds a zero byte";
+  return {};
 }
 
 }  // namespace crema::snapshot

@@ -1,5 +1,6 @@
-// .caffemodel files: named blobs, read from anybody's Caffe and written so that BVLC reads them.
-// The format is documented in proto/net.proto and proto/blob.proto.
+// .caffemodel and .caffemodel.h5 files: named blobs, read from anybody's Caffe and written so that
+// BVLC reads them. The formats are documented in proto/net.proto, proto/blob.proto and
+// hdf5_file.hpp.
 #pragma once
 
 #include <cstdint>
@@ -16,27 +17,31 @@ struct Blob {
   Shape shape;
   bool legacy_shape = false;  // 4-D num/channels/height/width: matches a blob of fewer axes
   std::vector<float> values;
+  std::vector<float> diff = {};  // written if there are any (snapshot_diff); never read
+  // Another blob of the net owns the values: HDF5 files leave them out, and then there are none.
+  bool shared = false;
 
   // BVLC's rule: exact, or for legacy shapes equal after padding the target with leading 1s.
   bool fits(const Shape& target) const;
 };
 
 struct LayerBlobs {
-  std::string layer,
-      type;  // type as the file spells it: "Convolution", V1 "CONVOLUTION", V0 "conv"
+  // type as the file spells it: "Convolution", V1 "CONVOLUTION", V0 "conv"; HDF5 files have none
+  std::string layer, type;
   std::vector<Blob> blobs;
 };
 
 struct WeightsFile {
   std::string path, net_name;
+  bool hdf5 = false;               // a layer's last blobs may be missing if they are shared
   std::vector<LayerBlobs> layers;  // in file order, layers without blobs included
   uint32_t crc32 = 0;              // of the file's bytes
 };
 
-// Binary NetParameter, V0 and V1 layers included; gradients in it are passed over. Every size is
-// checked before it is believed, and memory beyond the result is that of one layer.
-// Error{kWeights}: missing, truncated, not a weights file (what it is instead is said for solver
-// states, HDF5, text and Git LFS pointers).
+// Binary NetParameter, V0 and V1 layers included, or HDF5, whatever the name says; gradients in it
+// are passed over. Every size is checked before it is believed, and memory beyond the result is
+// that of one layer. Error{kWeights}: missing, truncated, not a weights file (what it is instead is
+// said for solver states, text and Git LFS pointers).
 WeightsFile read_weights(const std::string& path);
 
 struct LayerRecord {
@@ -51,5 +56,11 @@ inline constexpr int64_t kMaxFileBytes = 0x7fffffff;
 // CRC-32 of the file. Error{kOutput}; for more than `limit` bytes before anything is written.
 uint32_t write_weights(const std::string& path, const std::string& net_name,
                        const std::vector<LayerRecord>& layers, int64_t limit = kMaxFileBytes);
+
+// The same as HDF5, without the definitions. Layer names must be good for it: hdf5_name_flaw().
+uint32_t write_hdf5_weights(const std::string& path, const std::vector<LayerRecord>& layers);
+
+// Why no HDF5 weights file can hold a layer of this name, "" if it can.
+std::string hdf5_name_flaw(const std::string& layer);
 
 }  // namespace crema::snapshot

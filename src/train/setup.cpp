@@ -43,13 +43,27 @@ void Trainer::note_ignored_fields() {
   };
   warn(param_.has_solver_mode() && param_.solver_mode() == caffe::SolverParameter::GPU,
        "solver_mode", "crema computes on the CPU; solver_mode: GPU is ignored");
-  warn(param_.snapshot_diff(), "snapshot_diff",
-       "gradients are not written into snapshots; snapshot_diff is ignored");
   warn(param_.debug_info(), "debug_info", "debug_info prints nothing in this version");
-  if (param_.snapshot_format() == caffe::SolverParameter::HDF5)
-    throw Error(ErrorCode::kConfig, "HDF5 snapshots cannot be written by this version")
-        .at(solver_.places.at("snapshot_format"))
-        .advise("remove the line, or write snapshot_format: BINARYPROTO");
+}
+
+// Every layer is a group of the file: its name must be good for one, and its own.
+void Trainer::check_names() const {
+  Diagnostics diagnostics;
+  std::map<std::string, Location> seen;
+  for (const graph::LayerInfo& layer : net_->graph().layers) {
+    const auto [first, fresh] = seen.emplace(layer.name, layer.places.at("name"));
+    const std::string flaw =
+        fresh ? snapshot::hdf5_name_flaw(layer.name) : "an earlier layer has it already";
+    if (flaw.empty()) continue;
+    Error& error = diagnostics.add(
+        Error(ErrorCode::kConfig,
+              fmt::format("HDF5 snapshots cannot hold the layer '{}': {}", layer.name, flaw)));
+    error.at(layer.places.at("name"));
+    if (!fresh) error.note("the other one is here", first->second);
+    error.note("HDF5 is chosen here", solver_.places.at("snapshot_format"));
+    error.advise("rename the layer, or write snapshot_format: BINARYPROTO in the solver");
+  }
+  diagnostics.throw_if_any();
 }
 
 void Trainer::probe_prefix() const {
@@ -115,6 +129,7 @@ void Trainer::build_nets() {
       test_nets_.back()->require_sources("train");
     });
   diagnostics.throw_if_any();
+  if (hdf5()) check_names();
   for (const Note& note : solver_.train_net.notes)
     reporter_.warn(fmt::format("{}: {}", note.location.text(), note.message));
   for (const std::string& note : net_->graph().notes) reporter_.warn(note);
@@ -190,13 +205,17 @@ void Trainer::restore(const snapshot::State& state) {
 
 std::pair<std::string, std::string> Trainer::snapshot_paths() const {
   const std::string stem = fmt::format("{}_iter_{}", param_.snapshot_prefix(), iteration_);
-  return {stem + ".caffemodel", stem + ".solverstate"};
+  const std::string ending = hdf5() ? ".h5" : "";
+  return {stem + ".caffemodel" + ending, stem + ".solverstate" + ending};
 }
 
 void Trainer::snapshot() {
   const auto [weights, path] = snapshot_paths();
+  const std::vector<snapshot::LayerRecord> layers =
+      weights_of(*net_, param_.snapshot_diff() ? optimizer_.get() : nullptr);
   snapshot::State state;
-  state.learned_net_crc32 = snapshot::write_weights(weights, net_->graph().name, weights_of(*net_));
+  state.learned_net_crc32 = hdf5() ? snapshot::write_hdf5_weights(weights, layers)
+                                   : snapshot::write_weights(weights, net_->graph().name, layers);
   state.iter = iteration_;
   state.learned_net = weights;
   state.current_step = iteration_ > 0 ? optimizer_->policy().current_step(iteration_ - 1) : 0;
@@ -220,26 +239,28 @@ void Trainer::snapshot() {
           net_->params().to_plain(static_cast<size_t>(p), optimizer_->slot(slot, p).data());
       state.history.push_back(std::move(blob));
     }
-  snapshot::write_state(path, state);
+  (hdf5() ? snapshot::write_hdf5_state : snapshot::write_state)(path, state);
   result_.weights = weights;
   result_.state = path;
-  reporter_.emit(report::Snapshotted{iteration_, weights, path});
+  reporter_.emit(report::Snapshotted{iteration_, weights, path, hdf5()});
 }
 
 std::string newest_snapshot(const std::string& prefix) {
   const std::filesystem::path stem(prefix);
   const std::filesystem::path folder = stem.has_parent_path() ? stem.parent_path() : ".";
-  const std::string begin = stem.filename().string() + "_iter_", end = ".solverstate";
-  std::map<int64_t, std::string, std::greater<>> found;
+  const std::string begin = stem.filename().string() + "_iter_";
+  std::multimap<int64_t, std::string, std::greater<>> found;
   std::error_code status;
   for (const auto& entry : std::filesystem::directory_iterator(folder, status)) {
     const std::string name = entry.path().filename().string();
-    if (!name.starts_with(begin) || !name.ends_with(end)) continue;
-    const std::string digits = name.substr(begin.size(), name.size() - begin.size() - end.size());
+    if (!name.starts_with(begin)) continue;
+    const size_t end = name.find_first_not_of("0123456789", begin.size());
+    const std::string digits = name.substr(begin.size(), end - begin.size());
+    const std::string ending = end == std::string::npos ? "" : name.substr(end);
     if (digits.empty() || digits.size() > 18 ||
-        digits.find_first_not_of("0123456789") != std::string::npos)
+        (ending != ".solverstate" && ending != ".solverstate.h5"))
       continue;
-    found[std::stoll(digits)] = (stem.parent_path() / name).string();
+    found.emplace(std::stoll(digits), (stem.parent_path() / name).string());
   }
   for (const auto& [iteration, path] : found) {
     try {

@@ -57,7 +57,8 @@ class Trainer {
   const optim::Optimizer& optimizer() const { return *optimizer_; }
   int64_t iteration() const { return iteration_; }
   uint64_t seed() const { return seed_; }
-  // Writes <prefix>_iter_N.caffemodel, then .solverstate. Error{kOutput}.
+  // Writes <prefix>_iter_N.caffemodel, then .solverstate, with .h5 added under snapshot_format:
+  // HDF5. Error{kOutput}.
   void snapshot();
 
  private:
@@ -72,6 +73,8 @@ class Trainer {
   void load_weights_files();
   void restore(const snapshot::State& state);
   void probe_prefix() const;
+  void check_names() const;
+  bool hdf5() const { return param_.snapshot_format() == caffe::SolverParameter::HDF5; }
 
   void iterate();
   double pass();

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "optim/optimizer.hpp"
 #include "snapshot/weights.hpp"
 #include "train/net.hpp"
 
@@ -21,7 +22,8 @@ struct LoadReport {
 // ErrorList{kWeights}, and then nothing was copied.
 LoadReport load_weights(const snapshot::WeightsFile& file, Net& net);
 
-// The layers of a net with their present values, as they are written.
-std::vector<snapshot::LayerRecord> weights_of(Net& net);
+// The layers of a net with their present values, as they are written; with `steps` what its last
+// update took off each blob too (snapshot_diff).
+std::vector<snapshot::LayerRecord> weights_of(Net& net, const optim::Optimizer* steps = nullptr);
 
 }  // namespace crema::train

@@ -1,6 +1,5 @@
 // solvers/<case>: whole training runs, and the same resumed.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cmath>
 
@@ -13,26 +12,6 @@ namespace crema::conformance {
 namespace fs = std::filesystem;
 
 namespace {
-
-// A copy of the case's folder as the working directory, for its life.
-class Workplace {
- public:
-  explicit Workplace(const fs::path& folder)
-      : home_(fs::current_path()),
-        path_(fs::temp_directory_path() / fmt::format("crema_conformance_{}", ::getpid())) {
-    fs::remove_all(path_);
-    fs::copy(folder, path_, fs::copy_options::recursive);
-    fs::permissions(path_, fs::perms::owner_all, fs::perm_options::add);
-    fs::current_path(path_);
-  }
-  ~Workplace() {
-    fs::current_path(home_);
-    fs::remove_all(path_);
-  }
-
- private:
-  fs::path home_, path_;
-};
 
 class Recorder final : public report::Sink {
  public:
@@ -54,8 +33,6 @@ class Run {
     for (const config::NetConfig& test : solver_.test_nets)
       skip_unknown_types(config::filter(test));
     reporter_.add(std::make_unique<Recorder>(events_));
-    if (solver_.param.snapshot_format() == caffe::SolverParameter::HDF5)
-      throw Skip{"HDF5 snapshots"};
     losses_ = file_.array("loss").values;
     rates_ = file_.array("rate").values;
     first_ = static_cast<int64_t>(file_.number("first_iteration", 0));
@@ -124,7 +101,8 @@ class Run {
 };
 
 // The weights that the run wrote against those that Caffe wrote.
-std::string compare_weights(const std::string& ours, double rtol, double atol) {
+std::string compare_weights(const std::string& ours, const std::string& theirs, double rtol,
+                            double atol) {
   const auto index = [](const snapshot::WeightsFile& file) {
     std::map<std::string, std::vector<snapshot::Blob>> out;
     for (const auto& layer : file.layers)
@@ -132,7 +110,7 @@ std::string compare_weights(const std::string& ours, double rtol, double atol) {
     return out;
   };
   const auto got = index(snapshot::read_weights(ours)),
-             wanted = index(snapshot::read_weights("final.caffemodel"));
+             wanted = index(snapshot::read_weights(theirs));
   if (got.size() != wanted.size()) return "the weights file has other layers";
   Check check(rtol, atol);
   for (const auto& [name, blobs] : wanted) {
@@ -149,9 +127,8 @@ std::string compare_weights(const std::string& ours, double rtol, double atol) {
 }
 
 // The snapshot that the run wrote against the one that Caffe wrote.
-std::string compare_state(const std::string& state) {
-  const snapshot::State ours = snapshot::read_state(state),
-                        theirs = snapshot::read_state("final.solverstate");
+std::string compare_state(const std::string& state, const std::string& expected) {
+  const snapshot::State ours = snapshot::read_state(state), theirs = snapshot::read_state(expected);
   if (ours.iter != theirs.iter) return "the state says another iteration";
   if (ours.current_step != theirs.current_step)
     return fmt::format("current_step {}, expected {}", ours.current_step, theirs.current_step);
@@ -168,6 +145,10 @@ std::string compare_state(const std::string& state) {
   return "";
 }
 
+std::string ending(const config::SolverConfig& solver) {
+  return solver.param.snapshot_format() == caffe::SolverParameter::HDF5 ? ".h5" : "";
+}
+
 std::string run_whole(const plan::Engines& engines) {
   Run run("solver.prototxt", "expected.h5", engines);
   const config::SolverConfig solver = config::read_solver("solver.prototxt");
@@ -177,9 +158,11 @@ std::string run_whole(const plan::Engines& engines) {
   if (!wrong.empty()) return wrong;
   const std::string stem =
       fmt::format("{}_iter_{}", solver.param.snapshot_prefix(), solver.param.max_iter());
-  wrong = compare_state(stem + ".solverstate");
+  const std::string weights = ".caffemodel" + ending(solver),
+                    state = ".solverstate" + ending(solver);
+  wrong = compare_state(stem + state, "final" + state);
   if (wrong.empty())
-    wrong = compare_weights(stem + ".caffemodel", run.file().number("rtol", 0),
+    wrong = compare_weights(stem + weights, "final" + weights, run.file().number("rtol", 0),
                             run.file().number("atol", 0));
   if (wrong.empty() && fs::exists("train.log")) wrong = run.compare_with_log("train.log");
   return wrong;
@@ -187,10 +170,12 @@ std::string run_whole(const plan::Engines& engines) {
 
 std::string run_resumed(const plan::Engines& engines) {
   const bool changed = fs::exists("solver_resume.prototxt");
-  Run run(changed ? "solver_resume.prototxt" : "solver.prototxt", "expected_resumed.h5", engines);
+  const std::string file = changed ? "solver_resume.prototxt" : "solver.prototxt";
+  Run run(file, "expected_resumed.h5", engines);
   train::TrainOptions options;
   const int first = static_cast<int>(CaseFile("expected_resumed.h5").number("first_iteration", 0));
-  options.snapshot = fmt::format("snap_iter_{}.solverstate", first);
+  options.snapshot =
+      fmt::format("snap_iter_{}.solverstate{}", first, ending(config::read_solver(file)));
   const std::string wrong = run.run(std::move(options));
   return wrong.empty() ? "" : "resumed: " + wrong;
 }

@@ -1,6 +1,7 @@
 #include "suite.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -59,6 +60,22 @@ void Check::fail(const std::string& what) {
 
 void Check::complete(const CaseFile& file) {
   for (const std::string& path : file.unread()) fail("recorded, but not compared: " + path);
+}
+
+Workplace::Workplace(const fs::path& folder)
+    : home_(fs::current_path()),
+      path_(fs::temp_directory_path() / fmt::format("crema_conformance_{}", ::getpid())) {
+  fs::remove_all(path_);
+  fs::copy(folder, path_, fs::copy_options::recursive);
+  for (const auto& entry : fs::recursive_directory_iterator(path_))
+    fs::permissions(entry, fs::perms::owner_write, fs::perm_options::add);
+  fs::permissions(path_, fs::perms::owner_all, fs::perm_options::add);
+  fs::current_path(path_);
+}
+
+Workplace::~Workplace() {
+  fs::current_path(home_);
+  fs::remove_all(path_);
 }
 
 void skip_unknown_types(const config::NetConfig& net) {
@@ -146,6 +163,9 @@ void Suite::run(const fs::path& cases) {
     });
   for (const auto& file : files(root / "solvers", "expected.h5"))
     one(name_of(file.parent_path()), [&] { return run_solver_case(file.parent_path(), engines_); });
+  for (const auto& file : files(root / "interop" / "snapshots", ".prototxt"))
+    if (file.filename().string().starts_with("solver"))
+      one(name_of(file), [&] { return run_snapshot_case(file, engines_); });
   std::ifstream table(root / "rejects" / "rejects.tsv");
   for (std::string line; std::getline(table, line);) {
     if (line.empty() || line[0] == '#') continue;

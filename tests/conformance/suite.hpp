@@ -33,7 +33,7 @@ class Check {
   std::string failure_;
 };
 
-// Thrown by a case that needs something crema does not have yet: a layer type, HDF5 snapshots.
+// Thrown by a case that needs something crema does not have yet: a layer type.
 struct Skip {
   std::string reason;
 };
@@ -43,7 +43,7 @@ class Suite {
   Suite(plan::Engines engines, std::string filter)
       : engines_(std::move(engines)), filter_(std::move(filter)) {}
 
-  // Every case below the folder (with sub-folders layers, nets, solvers, rejects).
+  // Every case below the folder (with sub-folders layers, nets, solvers, interop, rejects).
   void run(const std::filesystem::path& cases);
   // Prints the reasons of skips and "N passed, N failed, N skipped"; true if nothing failed.
   bool summary() const;
@@ -63,8 +63,21 @@ class Suite {
 std::string run_layer_case(const std::filesystem::path& prototxt, const plan::Engines& engines);
 std::string run_net_case(const std::filesystem::path& prototxt, const plan::Engines& engines);
 std::string run_solver_case(const std::filesystem::path& folder, const plan::Engines& engines);
+std::string run_snapshot_case(const std::filesystem::path& solver, const plan::Engines& engines);
 std::string run_reject_case(const std::filesystem::path& prototxt, const std::string& kind,
                             const plan::Engines& engines);
+
+// A copy of a folder as the working directory, for its life: runs write beside their files.
+class Workplace {
+ public:
+  explicit Workplace(const std::filesystem::path& folder);
+  ~Workplace();
+  Workplace(const Workplace&) = delete;
+  Workplace& operator=(const Workplace&) = delete;
+
+ private:
+  std::filesystem::path home_, path_;
+};
 
 // Where crema differs from BVLC on purpose (choices.cpp holds all of it).
 //

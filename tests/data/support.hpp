@@ -96,7 +96,9 @@ inline Error expect_refused(ErrorCode code, const std::string& part,
 class GoldenCase {
  public:
   explicit GoldenCase(const std::string& path)
-      : path_(path), file_(open_hdf5(path + ".h5")), layer_(layer_of_file(path + ".prototxt")) {}
+      : path_(path),
+        file_(open_hdf5(path + ".h5", ErrorCode::kData)),
+        layer_(layer_of_file(path + ".prototxt")) {}
 
   void expect_same() const {
     const auto loader = open_test(layer_, text("phase") == "TRAIN" ? caffe::TRAIN : caffe::TEST);

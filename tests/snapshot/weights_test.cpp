@@ -209,7 +209,6 @@ TEST(WeightsErrors, MissingOrNoFile) {
 
 TEST(WeightsErrors, OtherKindsAreNamed) {
   const Folder folder;
-  EXPECT_THAT(wrong(fixture("snap_iter_7.caffemodel.h5")), HasSubstr("save('FILE.caffemodel')"));
   EXPECT_THAT(wrong(fixture("snap_iter_7.solverstate")),
               testing::AllOf(HasSubstr("is a solver state"), HasSubstr("--snapshot")));
   EXPECT_THAT(wrong(folder.put("a", "")), HasSubstr("is empty"));

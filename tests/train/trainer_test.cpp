@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <utility>
 
+#include "base/files.hpp"
 #include "engines/reference/engine.hpp"
+#include "snapshot/hdf5_file.hpp"
 
 namespace crema::train {
 namespace {
@@ -147,6 +150,86 @@ TEST_F(TrainerTest, newest_snapshot_skips_what_is_damaged) {
   EXPECT_EQ(newest_snapshot(prefix()), prefix() + "_iter_4.solverstate");
   std::filesystem::resize_file(prefix() + "_iter_4.caffemodel", 20);
   EXPECT_EQ(newest_snapshot(prefix()), prefix() + "_iter_2.solverstate");
+}
+
+// BVLC's rule: the diff of a snapshot is what its last update took off the weights.
+TEST_F(TrainerTest, snapshot_diff_writes_the_last_step_in_both_formats) {
+  for (const std::string format : {"BINARYPROTO", "HDF5"}) {
+    std::vector<float> before, after;
+    Trainer* running = nullptr;
+    TrainOptions options;
+    options.after_update = [&](int64_t, double, double) {
+      before = std::exchange(
+          after, {running->net().params().value(0)[0], running->net().params().value(1)[0]});
+    };
+    Trainer trainer(solver("toy_solver.prototxt",
+                           {"snapshot_diff=true", "type=Adam", "snapshot_format=" + format}),
+                    options, context_);
+    running = &trainer;
+    trainer.run();
+    trainer.snapshot();
+    std::vector<float> diffs;
+    if (format == "HDF5") {
+      const snapshot::Hdf5Reader file(prefix() + "_iter_5.caffemodel.h5");
+      for (const char* layer : {"x", "y"})
+        diffs.push_back(file.blob(std::string("diff/") + layer + "/0").values.at(0));
+      EXPECT_EQ(file.links("diff").size(), 3u) << "a group for every layer";
+    } else {
+      caffe::NetParameter net;
+      ASSERT_TRUE(
+          net.ParseFromString(read_file(prefix() + "_iter_5.caffemodel", ErrorCode::kWeights)));
+      for (int l = 0; l < 2; ++l) {
+        ASSERT_EQ(net.layer(l).blobs(0).diff_size(), 1);
+        diffs.push_back(net.layer(l).blobs(0).diff(0));
+      }
+    }
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_NE(diffs[i], 0);
+      EXPECT_EQ(before[i] - diffs[i], after[i]) << format;
+    }
+  }
+}
+
+TEST_F(TrainerTest, hdf5_snapshots_leave_shared_weights_out_and_resume) {
+  const auto trained = [&](std::vector<std::string> more, const TrainOptions& options) {
+    Trainer trainer(solver("shared_solver.prototxt", std::move(more)), options, context_);
+    trainer.run();
+    return trainer.net().params().value(0);
+  };
+  const std::vector<float> whole = trained({"snapshot=3"}, {});
+  const std::string weights = prefix() + "_iter_3.caffemodel.h5";
+  const snapshot::Hdf5Reader file(weights);
+  EXPECT_EQ(file.links("data/left").size(), 2u);
+  EXPECT_EQ(file.links("data/right").size(), 1u) << "its weight is the left one's";
+  TrainOptions options;
+  options.snapshot = prefix() + "_iter_3.solverstate.h5";
+  EXPECT_EQ(trained({}, options), whole);
+  EXPECT_EQ(newest_snapshot(prefix()), prefix() + "_iter_6.solverstate.h5");
+
+  // A net that does not share lacks the right one's weight.
+  TrainOptions start;
+  start.weights = {weights};
+  try {
+    Trainer(solver("shared_solver.prototxt", {"net=unshared_net.prototxt"}), start, context_);
+    FAIL() << "a blob is missing";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kWeights);
+    EXPECT_NE(error.report().find("blob 0 (right/weight) of layer 'right' is missing"),
+              std::string::npos)
+        << error.report();
+  }
+}
+
+TEST_F(TrainerTest, layer_names_that_hdf5_cannot_hold_are_refused_before_training) {
+  try {
+    Trainer(solver("names_solver.prototxt"), {}, context_);
+    FAIL() << "accepted";
+  } catch (const ErrorList& list) {
+    ASSERT_EQ(list.errors().size(), 2u);
+    EXPECT_EQ(list.errors()[0].location.line, 10) << list.what();
+    EXPECT_EQ(list.errors()[1].location.line, 17) << list.what();
+    EXPECT_NE(list.errors()[1].hint.find("BINARYPROTO"), std::string::npos);
+  }
 }
 
 TEST_F(TrainerTest, a_loss_that_is_no_number_stops_the_run_and_says_where) {

@@ -43,6 +43,50 @@ TEST_F(ResumeTest, two_hundred_iterations_or_a_hundred_twice_give_the_same_bytes
   }
 }
 
+TEST_F(ResumeTest, the_same_through_hdf5_snapshots) {
+  const std::string hdf5 = "--set snapshot_format=HDF5 ", end = "--set max_iter=60 ";
+  const Outcome whole = crema(train("whole/x", hdf5 + end));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  EXPECT_TRUE(whole.says("Snapshotting to HDF5 file whole/x_iter_60.caffemodel.h5")) << whole.err;
+  ASSERT_EQ(crema(train("halves/x", hdf5 + "--set max_iter=30")).code, 0);
+  const Outcome rest = crema(train("halves/x", hdf5 + end + "--resume"));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_TRUE(rest.says("Resuming from halves/x_iter_30.solverstate.h5")) << rest.err;
+  EXPECT_EQ(bytes("whole/x_iter_60.caffemodel.h5"), bytes("halves/x_iter_60.caffemodel.h5"));
+  // The last line of the smoothed loss too, and the format may change on the way.
+  const Outcome binary =
+      crema(train("other/x", end + "--snapshot=halves/x_iter_30.solverstate.h5"));
+  ASSERT_EQ(binary.code, 0) << binary.err;
+  const auto last_loss = [](const std::string& log) {
+    const size_t at = log.rfind("Iteration 60, loss = ");
+    return at == std::string::npos ? "none" : log.substr(at, log.find('\n', at) - at);
+  };
+  EXPECT_EQ(last_loss(whole.err), last_loss(rest.err));
+  EXPECT_EQ(last_loss(whole.err), last_loss(binary.err));
+  ASSERT_EQ(crema(train("binary/x", end)).code, 0);
+  EXPECT_EQ(bytes("binary/x_iter_60.caffemodel"), bytes("other/x_iter_60.caffemodel"));
+}
+
+TEST_F(ResumeTest, damaged_hdf5_files_are_error_7) {
+  ASSERT_EQ(crema(train("x/x", "--set snapshot_format=HDF5 --set max_iter=2")).code, 0);
+  const std::string model = "--set max_iter=3 --weights=bad.h5";
+  write("bad.h5", bytes("x/x_iter_2.caffemodel.h5").substr(0, 5000));
+  Outcome run = crema(train("y/y", model));
+  EXPECT_EQ(run.code, 7);
+  EXPECT_TRUE(run.says("bad.h5' is cut short")) << run.err;
+  write("bad.h5", bytes("x/x_iter_2.solverstate.h5"));
+  run = crema(train("y/y", model));
+  EXPECT_EQ(run.code, 7);
+  EXPECT_TRUE(run.says("it is a solver state")) << run.err;
+  // One byte of the weights is another: the checksum in the state notices.
+  std::string weights = bytes("x/x_iter_2.caffemodel.h5");
+  weights[weights.size() - 1] ^= 1;
+  write("x/x_iter_2.caffemodel.h5", weights);
+  run = crema(train("y/y", "--set max_iter=3 --snapshot=x/x_iter_2.solverstate.h5"));
+  EXPECT_EQ(run.code, 7);
+  EXPECT_TRUE(run.says("checksum differs")) << run.err;
+}
+
 TEST_F(ResumeTest, one_and_four_prefetch_threads_give_the_same_bytes) {
   ASSERT_EQ(crema(train("one/x", "--set max_iter=60")).code, 0);
   ASSERT_EQ(crema(train("four/x", "--set max_iter=60 --set prefetch_threads=4")).code, 0);

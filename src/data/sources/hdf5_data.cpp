@@ -54,7 +54,7 @@ int64_t choose_block_rows(int64_t rows, int64_t row_elements, int64_t chunk_rows
 File inspect_file(const std::string& path, const config::LayerConfig& layer) {
   File file;
   file.path = path;
-  const Hdf5Handle handle = open_hdf5(path);
+  const Hdf5Handle handle = open_hdf5(path, ErrorCode::kData);
   int64_t row_elements = 0, chunk_rows = 1;
   for (const std::string& top : layer.param.top()) {
     const Hdf5Dataset dataset(handle.id(), path, top);
@@ -74,7 +74,7 @@ File inspect_file(const std::string& path, const config::LayerConfig& layer) {
 Block load_block(const File& file, int64_t which) {
   const int64_t first = which * file.block_rows;
   const int64_t count = std::min(file.block_rows, file.rows - first);
-  const Hdf5Handle handle = open_hdf5(file.path);
+  const Hdf5Handle handle = open_hdf5(file.path, ErrorCode::kData);
   Block out;
   for (size_t i = 0; i < file.names.size(); ++i) {
     const Hdf5Dataset dataset(handle.id(), file.path, file.names[i]);

@@ -1,0 +1,61 @@
+#include "base/hdf5.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <string_view>
+#include <utility>
+
+namespace crema {
+
+namespace {
+
+// The library's exit handler prints a complaint after a damaged file; nothing here needs it, for
+// every handle closes itself.
+[[maybe_unused]] const herr_t kNoExitHandler = H5dont_atexit();
+
+}  // namespace
+
+Hdf5Handle::~Hdf5Handle() {
+  if (valid() && close_) close_(id_);
+}
+
+Hdf5Handle::Hdf5Handle(Hdf5Handle&& other) noexcept
+    : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
+
+Hdf5Handle& Hdf5Handle::operator=(Hdf5Handle&& other) noexcept {
+  std::swap(id_, other.id_);
+  std::swap(close_, other.close_);
+  return *this;
+}
+
+Hdf5Quiet::Hdf5Quiet() {
+  H5Eget_auto2(H5E_DEFAULT, &print_, &client_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+Hdf5Quiet::~Hdf5Quiet() {
+  H5Eset_auto2(H5E_DEFAULT, print_, client_);
+}
+
+bool is_hdf5_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang
+  if (file < 0) return false;
+  char head[8] = {};
+  const ssize_t got = ::read(file, head, sizeof head);
+  ::close(file);
+  return got == sizeof head && std::string_view(head, sizeof head) == "\x89HDF\r\n\x1a\n";
+}
+
+Hdf5Handle open_hdf5(const std::string& path, ErrorCode code) {
+  const Hdf5Quiet quiet;
+  Hdf5Handle file(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), H5Fclose);
+  if (!file.valid())
+    throw Error(code, fmt::format("'{}' cannot be opened as an HDF5 file: no permission, another "
+                                  "format, or cut short",
+                                  path));
+  return file;
+}
+
+}  // namespace crema
