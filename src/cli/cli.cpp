@@ -24,13 +24,14 @@ constexpr const char* kUsage =
 
   crema train   --solver=S [--weights=W,... | --snapshot=X | --resume] [--set FIELD=VALUE]...
   crema test    --model=M --weights=W [--iterations=N]
-  crema time    --model=M [--iterations=N] [--phase=TEST]
+  crema time    --model=M | --solver=S [--iterations=N] [--phase=TEST] [--format=text|csv|json]
+                [--compare=OLD.json]
   crema explain --solver=S [--snapshot=X] [--set FIELD=VALUE]...
   crema plan    --model=M [--phase=TEST] [--memory]
 
 Flags (one dash or two):
   --set FIELD=VALUE  overrides a solver field: --set base_lr=0.02 --set max_iter=200
-  --json=FILE        train, test: final metrics and paths
+  --json=FILE        train, test: final metrics and paths; time: the report
   --events=FILE      train: every event as a line of JSON; a resumed run appends
   --tensorboard=DIR  train: the same for TensorBoard
   --event_interval=N train: iterations between points of their curves (1)
@@ -38,6 +39,9 @@ Flags (one dash or two):
   --level=N --stage=A,B         the net's state, for include and exclude rules
   --sigint_effect, --sighup_effect=stop|snapshot|none    (SIGTERM: snapshot, exit code 75)
   --log=auto|lines|progress     Caffe's log lines, or one progress line
+  --synthetic        random input instead of data: train, explain, plan, time (no file is read)
+  --batch=N          the batch size of all inputs
+  --shape=data:3x64x64,...      with --synthetic: shapes of one sample of the inputs
   --engines=A,B      onednn, openblas, reference, in order of preference
   --plan_skip=PASS   leaves out a pass of the plan: inplace, memory
   --help, --version

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <charconv>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/files.hpp"
@@ -28,6 +30,50 @@ caffe::Phase phase_flag() {
   if (FLAGS_phase == "TEST") return caffe::TEST;
   throw Error(ErrorCode::kUsage, fmt::format("--phase={} is no phase", FLAGS_phase))
       .advise("write TRAIN or TEST");
+}
+
+namespace {
+
+[[noreturn]] void bad_shape(const std::string& entry) {
+  throw Error(ErrorCode::kUsage, fmt::format("--shape: '{}' is no blob with a shape", entry))
+      .advise("write the blob's name and the sizes of one sample: --shape=data:3x64x64,label:1");
+}
+
+std::pair<std::string, Shape> parse_shape(const std::string& entry) {
+  constexpr int64_t kMostElements = std::numeric_limits<int32_t>::max();
+  const size_t colon = entry.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == entry.size()) bad_shape(entry);
+  Shape shape;
+  const char *at = entry.data() + colon + 1, *end = entry.data() + entry.size();
+  for (;;) {
+    int64_t dim = 0;
+    const auto [next, status] = std::from_chars(at, end, dim);
+    if (status != std::errc() || dim < 1 || dim > kMostElements) bad_shape(entry);
+    shape.append(dim);
+    if (next == end) return {entry.substr(0, colon), shape};
+    if (*next != 'x') bad_shape(entry);
+    at = next + 1;
+  }
+}
+
+}  // namespace
+
+train::InputOptions input_options() {
+  train::InputOptions options;
+  options.synthetic = FLAGS_synthetic;
+  if (FLAGS_batch < 0)
+    throw Error(ErrorCode::kUsage, fmt::format("--batch={} is no batch size", FLAGS_batch))
+        .advise("write a number from 1 on; 0 leaves what the definition says");
+  options.batch = FLAGS_batch;
+  for (const std::string& entry : split(FLAGS_shape, ',')) {
+    const auto [name, shape] = parse_shape(entry);
+    if (!options.shapes.emplace(name, shape).second)
+      throw Error(ErrorCode::kUsage, fmt::format("--shape names the blob '{}' twice", name));
+  }
+  if (!options.shapes.empty() && !options.synthetic)
+    throw Error(ErrorCode::kUsage, "--shape is for runs without data")
+        .advise("add --synthetic; with data, their own shapes hold");
+  return options;
 }
 
 nlohmann::json to_json(const std::vector<report::Output>& outputs) {

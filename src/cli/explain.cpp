@@ -80,6 +80,7 @@ int explain(Session& session) {
   const config::SolverConfig solver = load_solver("explain", session);
   const optim::Optimizer optimizer(solver, {});
   train::NetOptions options;
+  options.inputs = input_options();
   options.training = true;
   int64_t first = 0;
   train::Loaded loaded;

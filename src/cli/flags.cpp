@@ -6,7 +6,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 
-DEFINE_string(solver, "", "train, explain: the solver definition");
+DEFINE_string(solver, "", "train, explain, time: the solver definition");
 DEFINE_string(model, "", "test, time, plan: the net definition");
 DEFINE_string(weights, "", "train, test: .caffemodel files to start from, separated by commas");
 DEFINE_string(snapshot, "", "train: the .solverstate to resume from");
@@ -20,10 +20,16 @@ DEFINE_string(gpu, "", "accepted for Caffe's sake; crema computes on the CPU");
 DEFINE_string(sigint_effect, "stop", "train: what SIGINT does: stop, snapshot or none");
 DEFINE_string(sighup_effect, "snapshot", "train: what SIGHUP does: stop, snapshot or none");
 DEFINE_int32(threads, 0, "compute threads; 0: as many as the machine has");
-DEFINE_string(json, "", "train, test: write the final metrics and paths to this file");
+DEFINE_string(json, "", "train, test, time: write the results to this file");
 DEFINE_string(engines, "", "engines in order of preference, separated by commas");
 DEFINE_string(plan_skip, "", "passes of the plan to leave out: inplace, memory");
 DEFINE_string(log, "auto", "auto, lines (Caffe's log lines) or progress (for a terminal)");
+DEFINE_bool(synthetic, false,
+            "train, explain, plan, time: random input instead of data; no source is opened");
+DEFINE_int32(batch, 0, "the batch size of all inputs; 0: as the definition says");
+DEFINE_string(shape, "", "with --synthetic: shapes of one sample, data:3x64x64,label:1");
+DEFINE_string(format, "text", "time: what is written to standard output: text, csv or json");
+DEFINE_string(compare, "", "time: an older report (JSON) to show ratios to");
 DEFINE_bool(memory, false, "plan: show the memory map, step by step");
 DEFINE_string(events, "", "train: write every event as a line of JSON to this file");
 DEFINE_string(tensorboard, "", "train: write TensorBoard's event files to this folder");

@@ -9,6 +9,7 @@ namespace crema::cli {
 int plan(Session& session) {
   const caffe::Phase phase = phase_flag();
   train::NetOptions options;
+  options.inputs = input_options();
   options.training = phase == caffe::TRAIN;
   train::Net net(load_model("plan", phase), options, session.context);
   const plan::Plan& made = net.executor().plan();

@@ -38,7 +38,12 @@ int test(Session& session) {
   if (!session.overrides.empty())
     throw Error(ErrorCode::kUsage, "--set changes solver fields; crema test has no solver")
         .advise("edit the net definition");
-  train::Net net(model, train::NetOptions{}, session.context);
+  train::NetOptions options;
+  options.inputs = input_options();
+  if (options.inputs.synthetic)
+    throw Error(ErrorCode::kUsage, "crema test scores data, and --synthetic has none")
+        .advise("crema time --phase=TEST --synthetic measures the speed");
+  train::Net net(model, options, session.context);
   net.require_sources("test");
   net.initialise(0);
   for (const std::string& path : split(FLAGS_weights, ','))

@@ -1,98 +1,291 @@
-// crema time: where an iteration's time goes, layer by layer.
+// crema time: where an iteration's time goes, op by op and layer by layer.
 #include <fmt/format.h>
 
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
 #include "base/clock.hpp"
+#include "base/parallel.hpp"
 #include "cli/flags.hpp"
+#include "cli/timing.hpp"
 #include "cli/verbs.hpp"
 
 namespace crema::cli {
 
 namespace {
 
-// Sums the time of each step by layer and direction.
-class LayerTimes {
+// Medians are of the first so many iterations; more would only cost memory.
+constexpr size_t kMostSamples = 1000;
+// Updates are made at a rate that leaves the numbers as they are; the work is the same.
+constexpr float kRate = 1e-9f;
+
+// The times of every step of a plan.
+class StepTimes {
  public:
-  explicit LayerTimes(const plan::Plan& plan)
-      : plan_(plan), forward(plan.graph->layers.size()), backward(plan.graph->layers.size()) {}
+  explicit StepTimes(const plan::Plan& plan) : samples_(plan.steps.size()) {}
   void start() { watch_.restart(); }
   void step(int index) {
-    const double seconds = watch_.seconds();
-    const int layer = plan_.steps[static_cast<size_t>(index)].layer;
-    double& slot = layer == plan::kNone          ? other
-                   : index < plan_.forward_steps ? forward[static_cast<size_t>(layer)]
-                                                 : backward[static_cast<size_t>(layer)];
-    slot += seconds;
+    std::vector<double>& samples = samples_[static_cast<size_t>(index)];
+    if (samples.size() < kMostSamples) samples.push_back(watch_.seconds() * 1e3);
     watch_.restart();
   }
+  Spread of(size_t step) const { return spread_of(samples_[step]); }
 
  private:
-  const plan::Plan& plan_;
   Stopwatch watch_;
-
- public:
-  std::vector<double> forward, backward;
-  double other = 0;
+  std::vector<std::vector<double>> samples_;
 };
 
-double milliseconds(double seconds, int iterations) {
-  return seconds * 1e3 / iterations;
+struct Measured {
+  explicit Measured(const plan::Plan& plan) : steps(plan) {}
+  StepTimes steps;
+  std::vector<double> forward, backward, update;  // ms per iteration
+};
+
+double traffic(const plan::Plan& plan, const plan::Step& step) {
+  double bytes = 0;
+  for (const auto* list : {&step.src, &step.dst, &step.diff_dst, &step.diff_src})
+    for (const int id : *list)
+      if (id != plan::kNone) bytes += static_cast<double>(plan.tensors[id].desc.bytes());
+  return bytes;
+}
+
+void add(TimingRow& sum, const TimingRow& row) {
+  sum.ms.median += row.ms.median;
+  sum.ms.mean += row.ms.mean;
+  sum.ms.min += row.ms.min;
+  sum.flops += row.flops;
+  sum.bytes += row.bytes;
+}
+
+// Rows of all steps, and of the layers as their sums.
+void describe_steps(const plan::Plan& plan, const StepTimes& times, TimingReport& report) {
+  const auto& layers = plan.graph->layers;
+  std::vector<std::array<TimingRow, 2>> sums(layers.size());
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const plan::Step& step = plan.steps[i];
+    const bool forward = static_cast<int>(i) < plan.forward_steps;
+    TimingRow row;
+    row.kind = step.op->kind();
+    row.pass = forward ? "forward" : "backward";
+    row.engine = step.engine;
+    row.implementation = step.implementation;
+    row.ms = times.of(i);
+    row.flops = step.flops;
+    row.bytes = traffic(plan, step);
+    if (step.layer != plan::kNone) {
+      const graph::LayerInfo& layer = layers[static_cast<size_t>(step.layer)];
+      row.layer = layer.name;
+      TimingRow& sum = sums[static_cast<size_t>(step.layer)][forward ? 0 : 1];
+      sum.layer = layer.name;
+      sum.kind = layer.type;
+      sum.pass = row.pass;
+      add(sum, row);
+    }
+    report.ops.push_back(std::move(row));
+  }
+  for (const auto& pair : sums)
+    for (const TimingRow& row : pair)
+      if (!row.pass.empty()) report.layers.push_back(row);
+}
+
+std::vector<double> sum_of(const std::vector<double>& a, const std::vector<double>& b) {
+  std::vector<double> out(a);
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) out[i] += b[i];
+  return out;
+}
+
+void describe_totals(const Measured& measured, const optim::Optimizer* optimizer,
+                     const std::string& rule, TimingReport& report) {
+  TimingRow forward, backward, update;
+  for (const TimingRow& row : report.ops) add(row.pass == "forward" ? forward : backward, row);
+  const auto emit = [&](TimingRow row, const char* pass, const std::vector<double>& ms) {
+    row.pass = pass;
+    row.ms = spread_of(ms);
+    report.totals.push_back(row);
+  };
+  emit(forward, "forward", measured.forward);
+  if (report.phase != "TRAIN") return;
+  emit(backward, "backward", measured.backward);
+  const std::vector<double> passes = sum_of(measured.forward, measured.backward);
+  TimingRow both = forward;
+  add(both, backward);
+  emit(both, "forward-backward", passes);
+  // Values and slots are read and written, gradients read.
+  for (const optim::Param& param : optimizer->params())
+    update.bytes +=
+        static_cast<double>(param.value.size()) * sizeof(float) * (3 + 2 * optimizer->slot_count());
+  update.kind = rule;
+  emit(update, "update", measured.update);
+  update.kind.clear();
+  add(both, update);
+  emit(both, "iteration", sum_of(passes, measured.update));
+}
+
+void describe_memory(const plan::Plan& plan, const optim::Optimizer* optimizer,
+                     TimingReport& report) {
+  for (const plan::Buffer& buffer : plan.buffers) {
+    if (buffer.storage == plan::Storage::kParamValue) report.weights += buffer.bytes;
+    if (buffer.storage == plan::Storage::kParamGradient) report.gradients += buffer.bytes;
+    if (buffer.storage == plan::Storage::kInput) report.inputs += buffer.bytes;
+  }
+  report.arena = plan.arena_bytes;
+  report.scratch = plan.scratch_bytes;
+  if (optimizer)
+    for (const optim::Param& param : optimizer->params())
+      report.optimizer +=
+          param.value.size() * sizeof(float) * static_cast<size_t>(optimizer->slot_count());
+  report.peak_resident = peak_memory();
+}
+
+// Caffe's lines around the measurement.
+Measured run(train::Net& net, optim::Optimizer* optimizer, bool backward, Session& session) {
+  exec::Executor& executor = net.executor();
+  report::Reporter& say = session.reporter;
+  Measured out(executor.plan());
+  net.feed(0);
+  say.info("Performing Forward");
+  say.info(fmt::format("Initial loss: {:g}", executor.forward({0, 0, 0})));
+  if (backward) {
+    say.info("Performing Backward");
+    executor.backward({0, 0, 0});
+    optimizer->update(0);
+  }
+  say.info("*** Benchmark begins ***");
+  say.info(fmt::format("Testing for {} iterations.", FLAGS_iterations));
+  executor.observer = [&](int step) { out.steps.step(step); };
+  Stopwatch watch;
+  const auto lap = [&](std::vector<double>& into, auto&& work) {
+    watch.restart();
+    out.steps.start();
+    work();
+    into.push_back(watch.seconds() * 1e3);
+  };
+  for (int i = 1; i <= FLAGS_iterations; ++i) {
+    net.feed(i);
+    lap(out.forward, [&] { executor.forward({0, i, i}); });
+    if (backward) lap(out.backward, [&] { executor.backward({0, i, i}); });
+    const double both = out.forward.back() + (backward ? out.backward.back() : 0);
+    if (backward) lap(out.update, [&] { optimizer->update(i); });
+    if (!session.progress)
+      say.info(fmt::format("Iteration: {} forward-backward time: {:g} ms.", i, both));
+  }
+  executor.observer = nullptr;
+  return out;
+}
+
+void say_summary(const TimingReport& report, const graph::Graph& graph, double seconds,
+                 report::Reporter& say) {
+  const auto mean = [&](const std::vector<TimingRow>& rows, const std::string& layer,
+                        const char* pass) {
+    double ms = 0;
+    for (const TimingRow& row : rows)
+      if (row.layer == layer && row.pass == pass) ms += row.ms.mean;
+    return ms;
+  };
+  say.info("Average time per layer: ");
+  for (const graph::LayerInfo& layer : graph.layers)
+    for (const char* pass : {"forward", "backward"})
+      say.info(fmt::format("{:>10}\t{}: {:g} ms.", layer.name, pass,
+                           mean(report.layers, layer.name, pass)));
+  const double forward = mean(report.totals, "", "forward");
+  const double backward = mean(report.totals, "", "backward");
+  say.info(fmt::format("Average Forward pass: {:g} ms.", forward));
+  say.info(fmt::format("Average Backward pass: {:g} ms.", backward));
+  say.info(fmt::format("Average Forward-Backward: {:g} ms.", forward + backward));
+  say.info(fmt::format("Total Time: {:g} ms.", seconds * 1e3));
+  say.info("*** Benchmark ends ***");
+}
+
+// Measures, and writes the report in every way that was asked for.
+void time_net(train::Net& net, optim::Optimizer* optimizer, const std::string& rule,
+              TimingReport report, Session& session) {
+  const Stopwatch watch;
+  const Measured measured = run(net, optimizer, report.phase == "TRAIN", session);
+  const double seconds = watch.seconds();
+  report.net = net.graph().name;
+  report.batch = net.batch_size();
+  describe_steps(net.executor().plan(), measured.steps, report);
+  describe_totals(measured, optimizer, rule, report);
+  describe_memory(net.executor().plan(), optimizer, report);
+  say_summary(report, net.graph(), seconds, session.reporter);
+  report.limits = measure_limits();  // last: it has memory of its own
+  if (!FLAGS_compare.empty()) compare_timing(report, FLAGS_compare);
+  const std::string text = FLAGS_format == "json"  ? timing_json(report).dump(2) + "\n"
+                           : FLAGS_format == "csv" ? timing_csv(report)
+                                                   : timing_text(report);
+  std::fputs(text.c_str(), stdout);
+  write_json(timing_json(report));
+}
+
+// The solver whose updates are timed: --solver's, else SGD with momentum.
+config::SolverConfig timed_solver(const Session& session) {
+  config::SolverConfig solver;
+  if (!FLAGS_solver.empty()) {
+    solver = load_solver("time", session);
+  } else {
+    solver.train_net = load_model("time", caffe::TRAIN);
+    solver.param.set_lr_policy("fixed");
+    solver.param.set_momentum(0.9f);
+    solver.param.set_weight_decay(0.0005f);
+  }
+  solver.test_nets.clear();
+  solver.param.clear_weights();
+  solver.param.set_base_lr(kRate);
+  solver.param.set_iter_size(1);
+  solver.param.set_snapshot(0);
+  solver.param.set_random_seed(0);
+  return solver;
+}
+
+void check_flags(const Session& session) {
+  if (FLAGS_iterations < 1) throw Error(ErrorCode::kUsage, "--iterations must be at least 1");
+  if (FLAGS_format != "text" && FLAGS_format != "csv" && FLAGS_format != "json")
+    throw Error(ErrorCode::kUsage, fmt::format("--format={} is unknown", FLAGS_format))
+        .advise("write text, csv or json");
+  if (!FLAGS_solver.empty() && !FLAGS_model.empty())
+    throw Error(ErrorCode::kUsage, "--solver and --model exclude each other")
+        .advise("a solver names its net; --model alone is timed with SGD and momentum");
+  if (!FLAGS_solver.empty() && phase_flag() == caffe::TEST)
+    throw Error(ErrorCode::kUsage, "--phase=TEST updates nothing: it needs no --solver")
+        .advise("name the net with --model");
+  if (!session.overrides.empty() && FLAGS_solver.empty())
+    throw Error(ErrorCode::kUsage, "--set changes solver fields; there is no --solver");
 }
 
 }  // namespace
 
 int time(Session& session) {
-  if (FLAGS_iterations < 1) throw Error(ErrorCode::kUsage, "--iterations must be at least 1");
-  const caffe::Phase phase = phase_flag();
-  train::NetOptions options;
-  options.training = phase == caffe::TRAIN;
-  train::Net net(load_model("time", phase), options, session.context);
-  net.initialise(0);
-  net.feed_synthetic(0);
-  exec::Executor& run = net.executor();
-  report::Reporter& say = session.reporter;
-  const auto pass = [&](int64_t i) {
-    net.feed(i);
-    return run.forward({0, i, i});
-  };
-  say.info("Performing Forward");
-  say.info(fmt::format("Initial loss: {:g}", pass(0)));
-  say.info("Performing Backward");
-  run.backward({0, 0, 0});
-
-  say.info("*** Benchmark begins ***");
-  say.info(fmt::format("Testing for {} iterations.", FLAGS_iterations));
-  LayerTimes times(run.plan());
-  run.observer = [&](int step) { times.step(step); };
-  double forward = 0, backward = 0;
-  const Stopwatch total;
-  for (int i = 1; i <= FLAGS_iterations; ++i) {
-    net.feed(i);
-    Stopwatch watch;
-    times.start();
-    run.forward({0, i, i});
-    const double f = watch.seconds();
-    watch.restart();
-    times.start();
-    run.backward({0, i, i});
-    const double b = watch.seconds();
-    forward += f;
-    backward += b;
-    if (!session.progress)
-      say.info(fmt::format("Iteration: {} forward-backward time: {:g} ms.", i, (f + b) * 1e3));
+  check_flags(session);
+  if (!FLAGS_compare.empty()) {
+    TimingReport none;
+    compare_timing(none, FLAGS_compare);  // its mistakes are told before the measurement
   }
-  const double all = total.seconds();
-  const int n = FLAGS_iterations;
-  say.info("Average time per layer: ");
-  for (size_t l = 0; l < net.graph().layers.size(); ++l) {
-    const std::string& name = net.graph().layers[l].name;
-    say.info(fmt::format("{:>10}\tforward: {:g} ms.", name, milliseconds(times.forward[l], n)));
-    say.info(fmt::format("{:>10}\tbackward: {:g} ms.", name, milliseconds(times.backward[l], n)));
+  TimingReport report;
+  report.model = FLAGS_solver.empty() ? FLAGS_model : FLAGS_solver;
+  report.phase = phase_flag() == caffe::TRAIN ? "TRAIN" : "TEST";
+  report.threads = compute_threads();
+  report.iterations = FLAGS_iterations;
+  report.processor = processor_name();
+  train::InputOptions inputs = input_options();
+  inputs.fill = true;
+  report.synthetic = inputs.synthetic;
+  if (phase_flag() == caffe::TRAIN) {
+    const config::SolverConfig solver = timed_solver(session);
+    train::TrainOptions options;
+    options.inputs = inputs;
+    train::Trainer trainer(solver, std::move(options), session.context);
+    time_net(trainer.net(), &trainer.optimizer(), trainer.solver_type(), std::move(report),
+             session);
+  } else {
+    train::NetOptions options;
+    options.inputs = inputs;
+    train::Net net(load_model("time", caffe::TEST), options, session.context);
+    net.initialise(0);
+    net.feed_synthetic(0);
+    time_net(net, nullptr, "", std::move(report), session);
   }
-  say.info(fmt::format("Average Forward pass: {:g} ms.", milliseconds(forward, n)));
-  say.info(fmt::format("Average Backward pass: {:g} ms.", milliseconds(backward, n)));
-  say.info(fmt::format("Average Forward-Backward: {:g} ms.", milliseconds(forward + backward, n)));
-  say.info(fmt::format("Total Time: {:g} ms.", all * 1e3));
-  say.info("*** Benchmark ends ***");
   return 0;
 }
 

@@ -76,6 +76,7 @@ int train(Session& session) {
   train::TrainOptions options;
   options.snapshot = snapshot_to_resume(solver, session);
   options.signals = &signals;
+  options.inputs = input_options();
   add_file_sinks(session, !options.snapshot.empty());
   // With a snapshot the solver's own `weights` do not count either, as in Caffe.
   if (options.snapshot.empty()) options.weights = split(FLAGS_weights, ',');

@@ -32,6 +32,9 @@ config::NetConfig load_model(const char* verb, caffe::Phase phase);
 // --phase; TRAIN if empty.
 caffe::Phase phase_flag();
 
+// --synthetic, --batch and --shape. Error{kUsage}.
+train::InputOptions input_options();
+
 // A blob's numbers as one number or a list.
 nlohmann::json to_json(const std::vector<report::Output>& outputs);
 // Writes --json if it was given, atomically.

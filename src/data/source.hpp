@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct SourceType {
   std::function<bool(const caffe::LayerParameter&)> shuffle;
   const char* param = "";  // the layer's message with these options, "data_param"
   int max_tops = 2;        // data and label; the label may be left out
+  // Shape of the images before the transformation, where the definition alone tells it.
+  std::function<std::optional<Shape>(const caffe::LayerParameter&)> image_shape = {};
 };
 struct SourceTag {
   using Entry = SourceType;

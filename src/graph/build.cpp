@@ -167,6 +167,9 @@ class Builder {
             it != options_.input_shapes.end())
           override_input_shape(info, i, it->second);
     layer->infer(infer);
+    for (int i = 0; i < infer.bottoms(); ++i)
+      info.bottom_ranges.push_back(layer->index_range(infer, i));
+    info.only_moves = layer->only_moves();
     for (const Shape& shape : infer.shapes) check_size(info, shape);
     const size_t mistakes = diagnostics_.errors().size();
     params_.add_layer(index, diagnostics_);

@@ -16,6 +16,22 @@ int Graph::find_layer(const std::string& layer) const {
   return kNone;
 }
 
+int64_t Graph::index_range(int value) const {
+  int64_t least = 0;
+  const auto take = [&](int64_t range) {
+    if (range > 0 && (least == 0 || range < least)) least = range;
+  };
+  for (const LayerInfo& layer : layers)
+    for (size_t i = 0; i < layer.bottom_values.size(); ++i) {
+      if (layer.bottom_values[i] != value) continue;
+      if (i < layer.bottom_ranges.size()) take(layer.bottom_ranges[i]);
+      if (!layer.only_moves) continue;
+      for (const int top : layer.top_values)
+        if (top != value) take(index_range(top));
+    }
+  return least;
+}
+
 int add_value(Graph& graph, ValueInfo value) {
   graph.values.push_back(std::move(value));
   return static_cast<int>(graph.values.size()) - 1;

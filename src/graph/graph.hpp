@@ -79,12 +79,14 @@ struct LayerInfo {
   std::vector<std::string> bottoms, tops;  // made-up tops of losses are named "(automatic)"
   std::vector<int> bottom_values, top_values;
   std::vector<layers::ParamDecl> decls;
-  std::vector<int> params;            // index into Graph::params (of the owner) per blob
-  std::vector<float> loss_weights;    // per top; 0 = not a loss
-  bool backward = false;              // gradients are computed in this layer
-  std::vector<bool> bottom_backward;  // ... with respect to this bottom
-  std::vector<bool> param_backward;   // ... with respect to this blob
-  std::string backward_reason;        // why, or why not: for `explain`
+  std::vector<int> params;             // index into Graph::params (of the owner) per blob
+  std::vector<float> loss_weights;     // per top; 0 = not a loss
+  std::vector<int64_t> bottom_ranges;  // per bottom: layers::Layer::index_range
+  bool only_moves = false;             // ... only_moves
+  bool backward = false;               // gradients are computed in this layer
+  std::vector<bool> bottom_backward;   // ... with respect to this bottom
+  std::vector<bool> param_backward;    // ... with respect to this blob
+  std::string backward_reason;         // why, or why not: for `explain`
 };
 
 // A blob that the run feeds: top `top` of layer `layer`.
@@ -125,6 +127,9 @@ struct Graph {
 
   int find_blob(const std::string& blob) const;    // value id or kNone
   int find_layer(const std::string& layer) const;  // the first of that name, or kNone
+  // n if some layer takes the value's numbers for integers in [0, n), directly or after layers that
+  // only move them; the least such n. 0: nobody does.
+  int64_t index_range(int value) const;
 };
 
 struct BuildOptions {

@@ -37,6 +37,11 @@ class Accuracy final : public Layer {
     if (in.tops() > 1) in.set_top(1, Shape{x[axis]});
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    const Shape& x = in.bottom(0);
+    return bottom == 1 ? x[from_front(in.param().accuracy_param().axis(), x.rank())] : 0;
+  }
+
   void lower(Lowering& to) const override {
     const auto& param = to.param().accuracy_param();
     ops::Accuracy op;

@@ -23,6 +23,8 @@ class Concat final : public Layer {
     return {.max_bottoms = Signature::kAny};
   }
 
+  bool only_moves() const override { return true; }
+
   void infer(Inference& in) const override {
     const int axis = checked_axis(in);
     Shape top = in.bottom(0);

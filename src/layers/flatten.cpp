@@ -22,6 +22,8 @@ class Flatten final : public Layer {
  public:
   Signature signature(const caffe::LayerParameter&) const override { return {.in_place = false}; }
 
+  bool only_moves() const override { return true; }
+
   void infer(Inference& in) const override {
     const auto& param = in.param().flatten_param();
     const Shape& x = in.bottom(0);

@@ -98,6 +98,15 @@ class Layer {
   // order. Everything a user can get wrong is reported through fail().
   virtual void infer(Inference& in) const = 0;
   virtual void lower(Lowering& to) const = 0;
+  // n if bottom i must hold integers in [0, n) (labels, indices, 0/1 indicators); 0: any numbers.
+  // What a run without data feeds follows from this.
+  virtual int64_t index_range(const Inference& in, int bottom) const {
+    (void)in, (void)bottom;
+    return 0;
+  }
+  // True if the tops hold numbers of the bottoms, only moved (Slice, Reshape): they are labels
+  // where the bottoms are.
+  virtual bool only_moves() const { return false; }
 };
 
 struct LayerTag {

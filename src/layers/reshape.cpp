@@ -60,6 +60,8 @@ class Reshape final : public Layer {
  public:
   Signature signature(const caffe::LayerParameter&) const override { return {.in_place = false}; }
 
+  bool only_moves() const override { return true; }
+
   void infer(Inference& in) const override {
     const auto& param = in.param().reshape_param();
     const Shape& x = in.bottom(0);

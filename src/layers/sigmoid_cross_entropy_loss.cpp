@@ -34,6 +34,9 @@ class SigmoidCrossEntropyLoss final : public Layer {
     in.set_top(0, Shape{});
   }
 
+  // Targets may be any numbers in [0, 1]; 0 and 1 are the usual ones.
+  int64_t index_range(const Inference&, int bottom) const override { return bottom == 1 ? 2 : 0; }
+
   void lower(Lowering& to) const override {
     const auto& loss = to.param().loss_param();
     ops::SigmoidCrossEntropyLoss op;

@@ -81,6 +81,8 @@ class Slice final : public Layer {
     return {.max_tops = Signature::kAny};
   }
 
+  bool only_moves() const override { return true; }
+
   void infer(Inference& in) const override {
     const int axis = checked_axis(in);
     const int64_t size = in.bottom(0)[axis];

@@ -39,6 +39,11 @@ class SoftmaxWithLoss final : public Layer {
     if (in.tops() > 1) in.set_top(1, x);
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    const Shape& x = in.bottom(0);
+    return bottom == 1 ? x[from_front(in.param().softmax_param().axis(), x.rank())] : 0;
+  }
+
   void lower(Lowering& to) const override {
     const auto& loss = to.param().loss_param();
     ops::SoftmaxLoss op;

@@ -2,19 +2,22 @@
 
 #include <fmt/format.h>
 
-#include "base/random.hpp"
+#include "data/synthetic.hpp"
 
 namespace crema::train {
 
 Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context) {
-  const config::NetConfig net = config::filter(config);
-  open_sources(net, options);  // first: no shape above a broken source is known
+  const config::NetConfig net =
+      with_inputs(config::filter(config), options.inputs, options.shared != nullptr);
+  // First: no shape above a broken source is known.
+  if (!options.inputs.synthetic) open_sources(net, options);
 
   graph::BuildOptions build;
   build.backward = options.training;
   build.source_types = data::source_types();
   build.source_shapes = [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
     if (!data::is_source(layer.param.type())) return std::nullopt;
+    if (options.inputs.synthetic) return data::synthetic_shapes(layer, options.inputs.shapes);
     return opened_.at(layer.param.name())->shapes();
   };
   if (options.choose) {
@@ -109,19 +112,15 @@ void Net::require_sources(const char* verb) const {
 void Net::feed_synthetic(uint64_t seed) {
   synthetic_.resize(graph_->inputs.size());
   for (size_t i = 0; i < graph_->inputs.size(); ++i) {
-    const graph::InputInfo& input = graph_->inputs[i];
-    const Shape& shape = graph_->values[static_cast<size_t>(input.value)].shape;
-    synthetic_[i].assign(static_cast<size_t>(shape.count()), 0.0f);
-    const RandomStream stream(seed, "synthetic/" + input.name);
-    // A blob of one number per sample is a label: class 0 exists in every net.
-    if (shape.rank() > 1)
-      for (size_t k = 0; k < synthetic_[i].size(); ++k) synthetic_[i][k] = stream.normal(k);
+    synthetic_[i] = synthetic_batch(*graph_, graph_->inputs[i], seed);
     executor_->set_input(i, synthetic_[i]);
   }
 }
 
 int64_t Net::batch_size() const {
-  return feeds_.empty() ? 0 : feeds_.front().loader->batch_size();
+  if (graph_->inputs.empty()) return 0;
+  const Shape& shape = graph_->values[static_cast<size_t>(graph_->inputs[0].value)].shape;
+  return shape.rank() > 0 ? shape[0] : 1;
 }
 
 int64_t Net::samples() const {

@@ -12,6 +12,7 @@
 #include "exec/executor.hpp"
 #include "graph/graph.hpp"
 #include "report/event.hpp"
+#include "train/inputs.hpp"
 
 namespace crema::train {
 
@@ -34,6 +35,7 @@ struct NetOptions {
   std::function<std::map<std::string, graph::ParamChoice>(const graph::Graph&,
                                                           double batches_per_epoch)>
       choose;
+  InputOptions inputs;
 };
 
 class Net {
@@ -47,12 +49,12 @@ class Net {
 
   // Batch `batch` of every source becomes the input of the next forward pass.
   void feed(int64_t batch);
-  // Feeds inputs that no source feeds (Input layers) with values of N(0, 1) / of 0 for labels.
+  // Feeds every input a synthetic_batch(); feed() then replaces those of sources.
   void feed_synthetic(uint64_t seed);
   // Error{kConfig} if the net has inputs that nothing feeds.
   void require_sources(const char* verb) const;
 
-  // Samples per batch of the first source; 0 without sources.
+  // Samples per batch of the first input; 0 without inputs.
   int64_t batch_size() const;
   // Samples in one epoch of the first source; 0 without sources.
   int64_t samples() const;

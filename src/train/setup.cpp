@@ -105,29 +105,33 @@ std::map<std::string, graph::ParamChoice> Trainer::apply_rules(const graph::Grap
   return choices;
 }
 
+std::unique_ptr<Net> Trainer::make_net(const config::NetConfig& config, const NetOptions& options) {
+  auto net = std::make_unique<Net>(config, options, context_);
+  if (options.inputs.synthetic || options.inputs.fill)
+    net->feed_synthetic(seed_);
+  else
+    net->require_sources("train");
+  return net;
+}
+
 void Trainer::build_nets() {
   Diagnostics diagnostics;
   NetOptions options;
   options.seed = seed_;
   options.prefetch_threads = param_.prefetch_threads();
+  options.inputs = options_.inputs;
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
   options.choose = [this](const graph::Graph& net, double batches_per_epoch) {
     return apply_rules(net, batches_per_epoch);
   };
-  diagnostics.guard([&] {
-    net_ = std::make_unique<Net>(solver_.train_net, options, context_);
-    net_->require_sources("train");
-  });
+  diagnostics.guard([&] { net_ = make_net(solver_.train_net, options); });
   options.training = false;
   options.separate_gradients = false;
   options.choose = nullptr;
   options.shared = net_ ? &net_->params() : nullptr;
   for (const config::NetConfig& test : solver_.test_nets)
-    diagnostics.guard([&] {
-      test_nets_.push_back(std::make_unique<Net>(test, options, context_));
-      test_nets_.back()->require_sources("train");
-    });
+    diagnostics.guard([&] { test_nets_.push_back(make_net(test, options)); });
   diagnostics.throw_if_any();
   if (hdf5()) check_names();
   for (const Note& note : solver_.train_net.notes)

@@ -21,6 +21,7 @@ namespace crema::train {
 struct TrainOptions {
   std::vector<std::string> weights;  // files to start from, in order
   std::string snapshot;              // state to resume from; excludes weights
+  InputOptions inputs;               // of the training net and the test nets
   SignalActions* signals = nullptr;  // polled after every update and before every test batch
   // After each update: completed updates, this iteration's loss and rate.
   std::function<void(int64_t iteration, double loss, double rate)> after_update;
@@ -54,7 +55,8 @@ class Trainer {
   TrainResult run();
 
   Net& net() { return *net_; }
-  const optim::Optimizer& optimizer() const { return *optimizer_; }
+  optim::Optimizer& optimizer() { return *optimizer_; }
+  std::string solver_type() const { return param_.type().empty() ? "SGD" : param_.type(); }
   int64_t iteration() const { return iteration_; }
   uint64_t seed() const { return seed_; }
   // Writes <prefix>_iter_N.caffemodel, then .solverstate, with .h5 added under snapshot_format:
@@ -62,12 +64,12 @@ class Trainer {
   void snapshot();
 
  private:
-  std::string solver_type() const { return param_.type().empty() ? "SGD" : param_.type(); }
   void note_ignored_fields();
   void choose_seed(const snapshot::State* state);
   void read_weights_files();
   std::map<std::string, graph::ParamChoice> apply_rules(const graph::Graph& net,
                                                         double batches_per_epoch);
+  std::unique_ptr<Net> make_net(const config::NetConfig& config, const NetOptions& options);
   void build_nets();
   void build_optimizer();
   void load_weights_files();

@@ -135,7 +135,10 @@ CREMA_REGISTER(SourceTag, "Cifar10Data",
                      return p.cifar10_data_param().batch_size();
                    },
                    [](const caffe::LayerParameter& p) { return p.cifar10_data_param().shuffle(); },
-                   "cifar10_data_param"});
+                   "cifar10_data_param", 2,
+                   [](const caffe::LayerParameter&) {
+                     return Shape{3, kSide, kSide};
+                   }});
 
 }  // namespace
 

@@ -70,7 +70,11 @@ CREMA_REGISTER(SourceTag, "Glyphs",
                             return p.glyphs_param().batch_size();
                           },
                           [](const caffe::LayerParameter& p) { return p.glyphs_param().shuffle(); },
-                          "glyphs_param"});
+                          "glyphs_param", 2,
+                          [](const caffe::LayerParameter& p) {
+                            const int64_t size = p.glyphs_param().size();
+                            return Shape{1, size, size};
+                          }});
 
 }  // namespace
 

@@ -150,7 +150,11 @@ CREMA_REGISTER(SourceTag, "MnistData",
                      return p.mnist_data_param().batch_size();
                    },
                    [](const caffe::LayerParameter& p) { return p.mnist_data_param().shuffle(); },
-                   "mnist_data_param"});
+                   "mnist_data_param", 2,
+                   // MNIST's; the files may say otherwise.
+                   [](const caffe::LayerParameter&) {
+                     return Shape{1, 28, 28};
+                   }});
 
 }  // namespace
 
