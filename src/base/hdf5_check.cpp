@@ -16,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.hpp"
+
 namespace crema {
 
 namespace {
@@ -39,29 +41,6 @@ enum MessageType : uint16_t {
   kMore = 0x10,
   kGroup = 0x11,
   kTime = 0x12
-};
-
-// Bytes of the file; reading beyond them is damage.
-class Bytes {
- public:
-  explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
-  template <class T>
-  T get(uint64_t at) const {
-    if (at > bytes_.size() || sizeof(T) > bytes_.size() - at) throw std::out_of_range("");
-    T out;
-    std::memcpy(&out, bytes_.data() + at, sizeof out);
-    return out;
-  }
-  uint64_t size() const { return bytes_.size(); }
-  // The text at an offset, if it ends within the bytes.
-  std::optional<std::string> text(uint64_t at) const {
-    const size_t end = at < bytes_.size() ? bytes_.find('\0', at) : std::string::npos;
-    if (end == std::string::npos) return std::nullopt;
-    return bytes_.substr(at, end - at);
-  }
-
- private:
-  std::string bytes_;
 };
 
 struct Group {
