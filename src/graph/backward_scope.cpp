@@ -82,15 +82,18 @@ class BackwardScope {
   // force_backward: everything that may have a gradient gets one.
   void force() {
     for (LayerInfo& layer : graph_.layers) {
-      const auto& excluded = signature(layer).no_gradient;
+      const layers::Signature rules = signature(layer);
       layer.backward = true;
       layer.backward_reason = "force_backward";
-      for (size_t i = 0; i < layer.bottom_backward.size(); ++i)
-        if (std::find(excluded.begin(), excluded.end(), static_cast<int>(i)) == excluded.end())
+      for (size_t i = 0; i < layer.bottom_backward.size(); ++i) {
+        const int bottom = static_cast<int>(i);
+        if (!contains(rules.no_gradient, bottom) || contains(rules.forced, bottom))
           layer.bottom_backward[i] = true;
+      }
       for (size_t i = 0; i < layer.params.size(); ++i)
         layer.param_backward[i] = !layer.decls[i].state;
     }
+    forced_ = true;
   }
 
   void refuse_impossible(Diagnostics& diagnostics) const {
@@ -99,23 +102,37 @@ class BackwardScope {
       const layers::Signature rules = signature(layer);
       for (size_t i = 0; i < layer.bottoms.size(); ++i) {
         if (!layer.bottom_backward[i]) continue;
-        const bool never = std::find(rules.no_gradient.begin(), rules.no_gradient.end(),
-                                     static_cast<int>(i)) != rules.no_gradient.end();
-        if (!never && rules.differentiable) continue;
+        if (rules.differentiable && !contains(rules.no_gradient, static_cast<int>(i))) continue;
+        const auto [reason, advice] = why_wanted(layer, i);
         diagnostics
             .add(Error(ErrorCode::kConfig,
                        fmt::format("layer '{}' of type {} has no gradient with respect to its "
-                                   "bottom '{}', but parameters below it learn",
-                                   layer.name, layer.type, layer.bottoms[i])))
+                                   "bottom '{}', but {}",
+                                   layer.name, layer.type, layer.bottoms[i], reason)))
             .at(layer.places.at(fmt::format("bottom[{}]", i)))
-            .advise(
-                "write propagate_down: false for this bottom (one value per bottom), or set "
-                "lr_mult: 0 below it");
+            .advise(advice);
       }
     }
   }
 
  private:
+  static bool contains(const std::vector<int>& list, int i) {
+    return std::find(list.begin(), list.end(), i) != list.end();
+  }
+
+  // Why a gradient is wanted that the layer does not have, and what to do about it.
+  std::pair<const char*, const char*> why_wanted(const LayerInfo& layer, size_t bottom) const {
+    if (needs_[layer.bottom_values[bottom]])
+      return {"parameters below it learn",
+              "write propagate_down: false for this bottom (one value per bottom), or set "
+              "lr_mult: 0 below it"};
+    if (forced_)
+      return {"force_backward: true asks for it",
+              "remove force_backward; propagate_down: true asks for single gradients"};
+    return {"propagate_down: true asks for it",
+            "write propagate_down: false for this bottom (one value per bottom)"};
+  }
+
   void stop(LayerInfo& layer, const char* reason) const {
     if (layer.backward) layer.backward_reason = reason;
     layer.backward = false;
@@ -131,6 +148,7 @@ class BackwardScope {
   const BuildOptions& options_;
   std::vector<bool> needs_;
   std::set<int> under_loss_;
+  bool forced_ = false;
 };
 
 }  // namespace

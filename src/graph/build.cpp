@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "graph/contexts.hpp"
 #include "graph/passes.hpp"
+#include "layers/absent.hpp"
 
 namespace crema::graph {
 
@@ -105,6 +106,11 @@ class Builder {
   std::unique_ptr<layers::Layer> find_type(const LayerInfo& info) const {
     const auto& registry = Registry<layers::LayerTag>::instance();
     if (const auto* factory = registry.find(info.type)) return (*factory)();
+    if (const layers::AbsentType* absent = layers::absent_type(info.type))
+      throw Error(ErrorCode::kConfig,
+                  fmt::format("layer '{}': type {} {}", info.name, info.type, absent->reason))
+          .at(info.places.at("type"))
+          .advise(absent->advice);
     std::vector<std::string> known = registry.names();
     known.insert(known.end(), options_.source_types.begin(), options_.source_types.end());
     throw Error(ErrorCode::kConfig,

@@ -21,14 +21,9 @@ class Accuracy final : public Layer {
 
   void infer(Inference& in) const override {
     const auto& param = in.param().accuracy_param();
-    const Shape &x = in.bottom(0), &labels = in.bottom(1);
+    const Shape& x = in.bottom(0);
     const int axis = in.axis("accuracy_param.axis", param.axis(), x.rank());
-    const int64_t positions = x.count(0, axis) * x.count(axis + 1);
-    if (labels.count() != positions)
-      in.fail("",
-              fmt::format("{} labels ({}) for {} predictions (scores {}, classes on axis {})",
-                          labels.count(), labels.text(), positions, x.text(), axis),
-              "give one integer label per prediction, or set accuracy_param.axis");
+    require_label_per_position(in, axis, "accuracy_param.axis");
     if (param.top_k() < 1 || param.top_k() > x[axis])
       in.fail("accuracy_param.top_k",
               fmt::format("top_k {} with {} classes", param.top_k(), x[axis]),

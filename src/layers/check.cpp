@@ -80,6 +80,30 @@ void require_same_batch(const Inference& in) {
             "both must hold the same number of samples");
 }
 
+void require_label_per_position(const Inference& in, int axis, std::string_view field) {
+  const Shape &x = in.bottom(0), &labels = in.bottom(1);
+  const int64_t positions = x.count(0, axis) * x.count(axis + 1);
+  if (labels.count() != positions)
+    in.fail("",
+            fmt::format("{} labels ({}) for {} predictions (scores {}, classes on axis {})",
+                        labels.count(), labels.text(), positions, x.text(), axis),
+            fmt::format("give one integer label per prediction, or set {}", field));
+}
+
+void require_label_per_sample(const Inference& in) {
+  require_same_batch(in);
+  const Shape& labels = in.bottom(1);
+  if (labels.count(1) != 1)
+    in.fail("",
+            fmt::format("bottom 1 ({}) has {} labels per sample", labels.text(), labels.count(1)),
+            "give one integer label per sample");
+}
+
+Value as_rows(Lowering& to, Value value) {
+  const Shape& shape = to.shape(value);
+  return to.reshape(value, Shape{shape[0], shape.count(1)});
+}
+
 ops::Normalization read_normalization(const caffe::LossParameter& param, ops::Normalization unset) {
   using ops::Normalization;
   if (param.has_normalization()) {

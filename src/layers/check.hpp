@@ -35,8 +35,18 @@ void require_rank(const Inference& in, int bottom, int rank, std::string_view ax
 // Losses: bottoms 0 and 1 have an axis 0, and of the same size.
 void require_same_batch(const Inference& in);
 
+// Bottom 1 has one number for each position of bottom 0's axes but `axis`, that of the classes,
+// which the user gives in `field`.
+void require_label_per_position(const Inference& in, int axis, std::string_view field);
+
+// Bottom 1 has one number for each sample of bottom 0, whose axis 0 counts them.
+void require_label_per_sample(const Inference& in);
+
 // What a loss is divided by: normalization; else the older normalize; else `unset`.
 ops::Normalization read_normalization(const caffe::LossParameter& param, ops::Normalization unset);
+
+// The value as samples times numbers: (N, count / N).
+Value as_rows(Lowering& to, Value value);
 
 // `engine: CUDNN` is refused, as by every Caffe built without cuDNN; the other values have no
 // effect: the plan chooses the engine.

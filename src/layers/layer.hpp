@@ -28,7 +28,10 @@ struct Signature {
   bool in_place = true;  // top name = bottom name is allowed
   std::vector<int> no_gradient = {};  // bottoms that never get a gradient (labels): asking for it,
                                       // by need or by propagate_down, is an error
-  bool differentiable = true;         // false: being asked for any gradient is an error (ArgMax)
+  std::vector<int> forced = {};       // those of no_gradient that force_backward does not spare: it
+                                      // is refused, as by BVLC (row indices)
+  bool differentiable = true;         // false: no bottom has a gradient, and force_backward spares
+                                      // none (ArgMax)
 };
 
 // A learnable blob, or one of state (running statistics).

@@ -1,36 +1,43 @@
-// Maximum or average over windows of each H x W plane.
+// Maximum, average or a random cell over windows of each H x W plane.
 //   bottom  (N, C, H, W)
 //   top 0   (N, C, H', W')  H' = round((H + 2 pad - kernel) / stride) + 1, rounded up unless
 //           round_mode: FLOOR; with padding, a last window that would start beyond the image and
 //           its padding is dropped
 //   top 1   MAX only, optional: where each maximum was, y * W + x, as a number
 //   params  none
+//   pool    MAX, AVE, or STOCHASTIC (numbers >= 0): in TRAIN a cell drawn with a probability
+//           proportional to its value, in TEST their average weighted by themselves
 //   errors  kernel_size or both of kernel_h and kernel_w (none with global_pooling, which takes the
-//           whole plane and neither pad nor stride);  stride >= 1;  pad < kernel;  H', W' >= 1
+//           whole plane and neither pad nor stride);  stride >= 1;  pad < kernel, none with
+//           STOCHASTIC;  H', W' >= 1
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "layers/check.hpp"
+#include "layers/pooled_size.hpp"
 #include "ops/spatial.hpp"
 
 namespace crema::layers {
 namespace {
 
-// Caffe computes the quotient in float32; large planes depend on it.
-int64_t output_size(int64_t size, int64_t kernel, int64_t stride, int64_t pad, bool floor,
-                    bool clip) {
-  const float steps = static_cast<float>(size + 2 * pad - kernel) / static_cast<float>(stride);
-  int64_t out = static_cast<int64_t>(floor ? std::floor(steps) : std::ceil(steps)) + 1;
-  if (clip && (out - 1) * stride >= size + pad) --out;
-  return out;
+ops::PoolMethod method_of(const caffe::PoolingParameter& p, caffe::Phase phase) {
+  switch (p.pool()) {
+    case caffe::PoolingParameter::MAX:
+      return ops::PoolMethod::kMax;
+    case caffe::PoolingParameter::AVE:
+      return ops::PoolMethod::kAverage;
+    case caffe::PoolingParameter::STOCHASTIC:
+      break;
+  }
+  return phase == caffe::TRAIN ? ops::PoolMethod::kStochastic : ops::PoolMethod::kWeighted;
 }
 
 // The op of a definition that infer() accepts (or is about to check).
-ops::Pooling make(const caffe::PoolingParameter& p, const Shape& x, int tops) {
+ops::Pooling make(const caffe::LayerParameter& layer, caffe::Phase phase, const Shape& x,
+                  int tops) {
+  const caffe::PoolingParameter& p = layer.pooling_param();
   ops::Pooling op;
-  op.method =
-      p.pool() == caffe::PoolingParameter::AVE ? ops::PoolMethod::kAverage : ops::PoolMethod::kMax;
+  op.method = method_of(p, phase);
+  op.stream = layer.name();
   const bool size = p.has_kernel_size();
   op.kernel_h = p.global_pooling() ? x[2] : size ? p.kernel_size() : p.kernel_h();
   op.kernel_w = p.global_pooling() ? x[3] : size ? p.kernel_size() : p.kernel_w();
@@ -41,8 +48,8 @@ ops::Pooling make(const caffe::PoolingParameter& p, const Shape& x, int tops) {
   const bool floor = p.round_mode() == caffe::PoolingParameter::FLOOR;
   const bool clip = op.pad_h != 0 || op.pad_w != 0;
   if (op.stride_h > 0 && op.stride_w > 0) {
-    op.out_h = output_size(x[2], op.kernel_h, op.stride_h, op.pad_h, floor, clip);
-    op.out_w = output_size(x[3], op.kernel_w, op.stride_w, op.pad_w, floor, clip);
+    op.out_h = pooled_size(x[2], op.kernel_h, op.stride_h, op.pad_h, floor, clip);
+    op.out_w = pooled_size(x[3], op.kernel_w, op.stride_w, op.pad_w, floor, clip);
   }
   op.mask = tops > 1;
   return op;
@@ -119,11 +126,13 @@ class Pooling final : public Layer {
     check_pair(in, "stride", p.has_stride(), p.has_stride_h(), p.has_stride_w());
     check_pair(in, "pad", p.has_pad(), p.has_pad_h(), p.has_pad_w());
     refuse_cudnn(in, "pooling_param.engine", p);
-    if (p.pool() == caffe::PoolingParameter::STOCHASTIC)
-      in.fail("pooling_param.pool", "stochastic pooling is not available",
-              "use MAX or AVE; Caffe itself has STOCHASTIC on a GPU only");
     const Shape& x = in.bottom(0);
-    const ops::Pooling op = make(p, x, in.tops());
+    const ops::Pooling op = make(in.param(), in.phase(), x, in.tops());
+    if (p.pool() == caffe::PoolingParameter::STOCHASTIC && (op.pad_h != 0 || op.pad_w != 0))
+      in.fail(!p.has_pad_h()  ? "pooling_param.pad"
+              : op.pad_h != 0 ? "pooling_param.pad_h"
+                              : "pooling_param.pad_w",
+              "stochastic pooling has no padding", "remove it, or use MAX or AVE");
     const bool global = p.global_pooling();
     check_axis(in, global, 'h', x[2], op.kernel_h, op.stride_h, op.pad_h, op.out_h);
     check_axis(in, global, 'w', x[3], op.kernel_w, op.stride_w, op.pad_w, op.out_w);
@@ -133,8 +142,8 @@ class Pooling final : public Layer {
 
   void lower(Lowering& to) const override {
     const Value x = to.bottom(0);
-    const auto op = std::make_shared<const ops::Pooling>(
-        make(to.param().pooling_param(), to.shape(x), to.tops()));
+    const auto op =
+        std::make_shared<const ops::Pooling>(make(to.param(), to.phase(), to.shape(x), to.tops()));
     const std::vector<Value> y = to.emit(op, {x});
     for (int i = 0; i < to.tops(); ++i) to.set_top(i, y[static_cast<size_t>(i)]);
   }

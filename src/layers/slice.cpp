@@ -68,10 +68,8 @@ ops::Custom slicing_op(const Shape& x, int axis, const std::vector<int64_t>& cut
   op.parts = {{{0}, {}, {}}};
   op.differentiable.resize(cut.size() - 1);
   std::iota(op.differentiable.begin(), op.differentiable.end(), 0);
-  op.forward32 = forward;
-  op.forward64 = forward;
-  op.backward32 = backward;
-  op.backward64 = backward;
+  op.set_forward(forward);
+  op.set_backward(backward);
   return op;
 }
 

@@ -25,16 +25,11 @@ class SoftmaxWithLoss final : public Layer {
 
   void infer(Inference& in) const override {
     const auto& param = in.param().softmax_param();
-    const Shape &x = in.bottom(0), &labels = in.bottom(1);
+    const Shape& x = in.bottom(0);
     refuse_cudnn(in, "softmax_param.engine", param);
     require_same_batch(in);
     const int axis = in.axis("softmax_param.axis", param.axis(), x.rank());
-    const int64_t positions = x.count(0, axis) * x.count(axis + 1);
-    if (labels.count() != positions)
-      in.fail("",
-              fmt::format("{} labels ({}) for {} predictions (scores {}, classes on axis {})",
-                          labels.count(), labels.text(), positions, x.text(), axis),
-              "give one integer label per prediction, or set softmax_param.axis");
+    require_label_per_position(in, axis, "softmax_param.axis");
     in.set_top(0, Shape{});
     if (in.tops() > 1) in.set_top(1, x);
   }

@@ -25,6 +25,18 @@ struct Custom final : Op {
   std::function<void(CustomArgs<float>&)> forward32, backward32;
   std::function<void(CustomArgs<double>&)> forward64, backward64;
 
+  // A function written once for both types.
+  template <class Fn>
+  void set_forward(const Fn& fn) {
+    forward32 = fn;
+    forward64 = fn;
+  }
+  template <class Fn>
+  void set_backward(const Fn& fn) {
+    backward32 = fn;
+    backward64 = fn;
+  }
+
   const char* kind() const override { return "custom"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return shapes(src); }
   std::vector<GradientPart> gradient() const override { return parts; }

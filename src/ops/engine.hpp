@@ -45,6 +45,20 @@ class Kernel {
   virtual void run(const KernelArgs& args) = 0;
 };
 
+// A kernel that is fn(const KernelArgs&).
+template <class Fn>
+std::unique_ptr<Kernel> function_kernel(Fn fn) {
+  class FunctionKernel final : public Kernel {
+   public:
+    explicit FunctionKernel(Fn fn) : fn_(std::move(fn)) {}
+    void run(const KernelArgs& args) override { fn_(args); }
+
+   private:
+    Fn fn_;
+  };
+  return std::make_unique<FunctionKernel>(std::move(fn));
+}
+
 inline constexpr int kForward = -1;
 
 // An operand as the plan knows it when it asks.

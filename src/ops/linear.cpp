@@ -1,27 +1,36 @@
 #include "ops/linear.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "base/error.hpp"
 
 namespace crema::ops {
 
+namespace {
+
+// Part 0: x from the weights. Part 1: weights and bias from x.
+std::vector<GradientPart> linear_gradient(bool bias) {
+  GradientPart weights{{1}, {0}, {}};
+  if (bias) weights.wrt.push_back(2);
+  return {{{0}, {1}, {}}, weights};
+}
+
+std::string with_groups(const Windows& windows, int64_t groups) {
+  return groups == 1 ? windows.text() : fmt::format("{} groups {}", windows.text(), groups);
+}
+
+}  // namespace
+
 std::vector<Shape> Convolution::infer(std::span<const Shape> src) const {
   const Shape& x = src[0];
   CREMA_CHECK(x.rank() == static_cast<int>(kernel.size()) + 2, "one kernel size per spatial axis");
   Shape y{x[0], src[1][0]};
-  for (size_t i = 0; i < kernel.size(); ++i) {
-    const int64_t extent = dilation[i] * (kernel[i] - 1) + 1;
-    y.append((x[static_cast<int>(i) + 2] + 2 * pad[i] - extent) / stride[i] + 1);
-  }
+  for (size_t i = 0; i < kernel.size(); ++i) y.append(places(i, x[static_cast<int>(i) + 2]));
   return {y};
 }
 
 std::vector<GradientPart> Convolution::gradient() const {
-  GradientPart weights{{1}, {0}, {}};
-  if (bias) weights.wrt.push_back(2);
-  return {{{0}, {1}, {}}, weights};
+  return linear_gradient(bias);
 }
 
 double Convolution::flops(std::span<const Shape> src) const {
@@ -30,12 +39,27 @@ double Convolution::flops(std::span<const Shape> src) const {
 }
 
 std::string Convolution::describe() const {
-  std::string out = fmt::format("{} stride {} pad {}", fmt::join(kernel, "x"),
-                                fmt::join(stride, "x"), fmt::join(pad, "x"));
-  for (const int64_t d : dilation)
-    if (d != 1)
-      return out + fmt::format(" dilation {} groups {}", fmt::join(dilation, "x"), groups);
-  return groups == 1 ? out : out + fmt::format(" groups {}", groups);
+  return with_groups(*this, groups);
+}
+
+std::vector<Shape> Deconvolution::infer(std::span<const Shape> src) const {
+  const Shape& x = src[0];
+  CREMA_CHECK(x.rank() == static_cast<int>(kernel.size()) + 2, "one kernel size per spatial axis");
+  Shape y{x[0], src[1][1] * groups};
+  for (size_t i = 0; i < kernel.size(); ++i) y.append(cells(i, x[static_cast<int>(i) + 2]));
+  return {y};
+}
+
+std::vector<GradientPart> Deconvolution::gradient() const {
+  return linear_gradient(bias);
+}
+
+double Deconvolution::flops(std::span<const Shape> src) const {
+  return 2.0 * static_cast<double>(src[0].count()) * static_cast<double>(src[1].count(1));
+}
+
+std::string Deconvolution::describe() const {
+  return with_groups(*this, groups);
 }
 
 std::vector<Shape> InnerProduct::infer(std::span<const Shape> src) const {
@@ -47,9 +71,7 @@ std::vector<Shape> InnerProduct::infer(std::span<const Shape> src) const {
 }
 
 std::vector<GradientPart> InnerProduct::gradient() const {
-  GradientPart weights{{1}, {0}, {}};
-  if (bias) weights.wrt.push_back(2);
-  return {{{0}, {1}, {}}, weights};
+  return linear_gradient(bias);
 }
 
 double InnerProduct::flops(std::span<const Shape> src) const {

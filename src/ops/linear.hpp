@@ -1,7 +1,8 @@
-// Ops with weights: convolution, inner product.
+// Ops with weights: convolution, its transpose, inner product.
 #pragma once
 
 #include "ops/op.hpp"
+#include "ops/windows.hpp"
 
 namespace crema::ops {
 
@@ -9,12 +10,27 @@ namespace crema::ops {
 //   src  x (N, C, D...), w (K, C/groups, k...), [b (K)]     dst  y (N, K, D'...)
 //   D' = (D + 2 pad - dilation (k - 1) - 1) / stride + 1 (integer division); any number of
 //   spatial axes, 0 included
-struct Convolution final : Op {
-  std::vector<int64_t> kernel, stride, pad, dilation;  // one per spatial axis
+struct Convolution final : Op, Windows {
   int64_t groups = 1;
   bool bias = true;
 
   const char* kind() const override { return "convolution"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override;
+  // Part 0: x from w. Part 1: w and b from x.
+  std::vector<GradientPart> gradient() const override;
+  double flops(std::span<const Shape> src) const override;
+  std::string describe() const override;
+};
+
+// Transposed convolution: what the gradient of a convolution with these windows and weights does
+// to its output.
+//   src  x (N, C, D...), w (C, K/groups, k...), [b (K)]     dst  y (N, K, D'...)
+//   D' = stride (D - 1) + dilation (k - 1) + 1 - 2 pad
+struct Deconvolution final : Op, Windows {
+  int64_t groups = 1;
+  bool bias = true;
+
+  const char* kind() const override { return "deconvolution"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // Part 0: x from w. Part 1: w and b from x.
   std::vector<GradientPart> gradient() const override;

@@ -37,6 +37,17 @@ struct Unary final : Op {
   std::string describe() const override;
 };
 
+// y = x > 0 ? x : slope x, with a slope for each index of axis 1.
+//   src  x, slope (C), or a single number
+struct PRelu final : Op {
+  const char* kind() const override { return "prelu"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  // One part for both: a gradient kernel passes over x and diff_dst once.
+  std::vector<GradientPart> gradient() const override { return {{{0, 1}, {0, 1}, {}}}; }
+  std::vector<InPlace> in_place() const override { return {{0, 0}}; }
+  std::vector<InPlace> gradient_in_place(int) const override { return {{0, 0}}; }
+};
+
 // N-ary element-wise: sum of coefficient_i x_i, product, maximum (first of equals loses against the
 // second, later equals lose: layers.md, Eltwise).
 enum class EltwiseMethod { kSum, kProduct, kMax };

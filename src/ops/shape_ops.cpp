@@ -14,4 +14,10 @@ std::vector<GradientPart> Concat::gradient() const {
   return parts;
 }
 
+std::vector<Shape> Gather::infer(std::span<const Shape> src) const {
+  Shape y = src[1];
+  for (int i = 1; i < src[0].rank(); ++i) y.append(src[0][i]);
+  return {y};
+}
+
 }  // namespace crema::ops

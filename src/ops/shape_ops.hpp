@@ -27,6 +27,19 @@ struct Concat final : Op {
   std::vector<GradientPart> gradient() const override;
 };
 
+// Rows of a table, a row being everything after axis 0: y[i] = table[index[i]].
+//   src  table (R, rest...), index (any axes) with numbers cut to integers 0..R-1
+//   dst  y (index's axes, rest...)
+// An index outside 0..R-1 raises Error{kData} at run time.
+struct Gather final : Op {
+  std::string layer;  // for the message
+
+  const char* kind() const override { return "gather"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override;
+  // The table's gradient: rows that were taken several times get the sum.
+  std::vector<GradientPart> gradient() const override { return {{{0}, {1}, {}}}; }
+};
+
 // The same elements in another physical layout; inserted by the plan only.
 struct Reorder final : Op {
   const char* kind() const override { return "reorder"; }

@@ -1,4 +1,4 @@
-// Ops that normalise: batch normalisation, softmax.
+// Ops that normalise or sum up: batch normalisation, mean and variance, softmax, reduction.
 #pragma once
 
 #include "ops/op.hpp"
@@ -22,6 +22,40 @@ struct BatchNorm final : Op {
   std::vector<GradientPart> gradient() const override;
   std::vector<int> mutates() const override;
   std::string describe() const override { return use_global ? "global statistics" : ""; }
+};
+
+// Mean and variance normalisation: each run of the axes from `axis` on gets mean 0 and, with
+// `normalize_variance`, the standard deviation 1.
+//   y = (x - mu) / (sqrt(var) + eps), var biased; or y = x - mu
+struct Mvn final : Op {
+  int axis = 2;
+  bool normalize_variance = true;
+  float eps = 1e-9f;
+
+  const char* kind() const override { return "mvn"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  // Workspace: 1 / (sqrt(var) + eps) of each run. Caffe's formula, exact for eps = 0:
+  // (g - mean(g) - y mean(g y)) / (sqrt(var) + eps).
+  std::vector<GradientPart> gradient() const override;
+  std::vector<InPlace> in_place() const override { return {{0, 0}}; }
+  std::string describe() const override { return normalize_variance ? "" : "mean only"; }
+};
+
+enum class ReductionMethod { kSum, kAbsoluteSum, kSquareSum, kMean };
+
+// All axes from `axis` on to one number: y = coefficient * {sum x | sum |x| | sum x^2 | mean x}.
+//   dst  x's axes before `axis`
+struct Reduction final : Op {
+  ReductionMethod method = ReductionMethod::kSum;
+  int axis = 0;  // >= 0
+  double coefficient = 1;
+
+  const char* kind() const override { return "reduction"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override {
+    return {src[0].slice(0, axis)};
+  }
+  std::vector<GradientPart> gradient() const override;
+  std::string describe() const override;
 };
 
 // Softmax along one axis, maximum subtracted first.

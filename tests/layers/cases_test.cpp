@@ -96,7 +96,15 @@ TEST(Cases, Eltwise_Concat_Split_Flatten_Reshape_Slice_Silence) {
   accepts("shapes");
   refuses("shapes");
 }
-TEST(Cases, SoftmaxWithLoss_EuclideanLoss_SigmoidCrossEntropyLoss_Accuracy) {
+TEST(Cases, Deconvolution_Im2col) {
+  accepts("deconvolution");
+  refuses("deconvolution");
+}
+TEST(Cases, Embed_BatchReindex_Reduction_ArgMax_Tile_Crop_MVN_PReLU_SPP) {
+  accepts("rows");
+  refuses("rows");
+}
+TEST(Cases, SoftmaxWithLoss_EuclideanLoss_SigmoidCrossEntropyLoss_Accuracy_HingeLoss_Infogain) {
   accepts("losses");
   refuses("losses");
 }

@@ -42,4 +42,18 @@ void channel_affine(const ChannelView& view, const float* x, const float* factor
 // sums[c] = sum over batch and positions of g [* x]. In a fixed order whatever the threads.
 void channel_sums(const ChannelView& view, const float* g, const float* x, float* sums);
 
+// Slopes of PReLU: one per channel, or a single one.
+struct ChannelSlopes {
+  ChannelView view;
+  bool single = false;
+};
+
+// y = x > 0 ? x : slope x; y may be x.
+void channel_prelu(const ChannelSlopes& slopes, const float* x, const float* slope, float* y);
+
+// dx = x > 0 ? g : slope g, dslope = sum of g x where x <= 0. Either may be null; dx may be g.
+// Scratch: one number per padded channel. In a fixed order whatever the threads.
+void channel_prelu_gradient(const ChannelSlopes& slopes, const float* x, const float* slope,
+                            const float* g, float* dx, float* dslope, double* scratch);
+
 }  // namespace crema::onednn

@@ -36,6 +36,8 @@ struct Geometry {
 // Where oneDNN's windows are not Caffe's. Caffe divides an average by the part of the window inside
 // the padded image; oneDNN by the part inside the image, or by the whole window.
 std::optional<std::string> difference(const ops::Pooling& op, const Geometry& g) {
+  if (op.method == ops::PoolMethod::kStochastic || op.method == ops::PoolMethod::kWeighted)
+    return "oneDNN has no stochastic pooling";
   if (op.mask) return "oneDNN gives no positions of the maxima";
   if (g.h.outside() || g.w.outside()) return "a window lies entirely outside the image";
   if (g.h.pad_after() >= g.h.kernel || g.w.pad_after() >= g.w.kernel)

@@ -13,26 +13,6 @@ struct Geometry {
   bool transpose, bias;
 };
 
-// A kernel that is one function of its arguments.
-class InnerProductKernel final : public ops::Kernel {
- public:
-  using Function = void (*)(const Geometry&, const KernelArgs&);
-  InnerProductKernel(const Geometry& geometry, Function function)
-      : geometry_(geometry), function_(function) {}
-  void run(const KernelArgs& args) override { function_(geometry_, args); }
-
- private:
-  Geometry geometry_;
-  Function function_;
-};
-
-const float* in(std::span<const void* const> operands, size_t i) {
-  return static_cast<const float*>(operands[i]);
-}
-float* out(std::span<void* const> operands, size_t i) {
-  return static_cast<float*>(operands[i]);
-}
-
 void forward(const Geometry& g, const KernelArgs& args) {
   float* y = out(args.dst, 0);
   if (g.bias)
@@ -78,7 +58,9 @@ ops::Answer inner_product(const KernelRequest& request) {
   const auto function = request.part == ops::kForward ? forward
                         : request.part == 0           ? backward_data
                                                       : backward_weights;
-  return ops::plain_offer(request, std::make_unique<InnerProductKernel>(g, function), "sgemm");
+  return ops::plain_offer(
+      request, ops::function_kernel([g, function](const KernelArgs& args) { function(g, args); }),
+      "sgemm");
 }
 
 CREMA_REGISTER(OpenBlasKernelTag, "inner_product", inner_product);

@@ -17,6 +17,13 @@ struct OpenBlasKernelTag {
   static constexpr const char* kTable = "openblas kernel";
 };
 
+inline const float* in(std::span<const void* const> operands, size_t i) {
+  return static_cast<const float*>(operands[i]);
+}
+inline float* out(std::span<void* const> operands, size_t i) {
+  return static_cast<float*>(operands[i]);
+}
+
 // OpenBLAS counts rows and columns in 32 bits.
 inline bool countable(int64_t n) {
   return n <= std::numeric_limits<int32_t>::max();

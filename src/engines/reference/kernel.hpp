@@ -28,22 +28,11 @@ struct ReferenceKernelTag {
 // Elements below which a second thread does not pay for its start.
 inline constexpr int64_t kGrain = 4096;
 
-template <class Fn>
-class FunctionKernel final : public ops::Kernel {
- public:
-  explicit FunctionKernel(Fn fn) : fn_(std::move(fn)) {}
-  void run(const ops::KernelArgs& args) override { fn_(args); }
-
- private:
-  Fn fn_;
-};
-
 // A kernel that is fn(const KernelArgs&).
 template <class Fn>
 ops::Answer function_offer(const ops::KernelRequest& request, Fn fn, size_t workspace_bytes = 0,
                            size_t scratch_bytes = 0) {
-  ops::Offer offer =
-      ops::plain_offer(request, std::make_unique<FunctionKernel<Fn>>(std::move(fn)), "direct");
+  ops::Offer offer = ops::plain_offer(request, ops::function_kernel(std::move(fn)), "direct");
   offer.workspace_bytes = workspace_bytes;
   offer.scratch_bytes = scratch_bytes;
   return offer;

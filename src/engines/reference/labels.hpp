@@ -12,6 +12,8 @@
 namespace crema::reference {
 
 inline constexpr int64_t kIgnored = -1;
+// What Caffe's logistic losses on probabilities keep them above.
+inline constexpr double kLeastProbability = 1e-20;
 
 // The class that a checked label names (truncated toward zero), or kIgnored.
 template <class T>

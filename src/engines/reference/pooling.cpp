@@ -1,5 +1,6 @@
 #include <cfloat>
 
+#include "base/random.hpp"
 #include "engines/reference/kernel.hpp"
 #include "ops/spatial.hpp"
 
@@ -61,8 +62,86 @@ void max_forward(const Geometry& g, const ops::KernelArgs& args) {
   });
 }
 
+// Adds up x over a window in row-major order.
+template <class T, class Fn>
+T window_sum(const Geometry& g, const T* x, Geometry::Window rows, Geometry::Window columns,
+             Fn&& fn) {
+  T sum = 0;
+  for (int64_t r = rows.first; r < rows.last; ++r)
+    for (int64_t c = columns.first; c < columns.last; ++c) sum += fn(x[r * g.w + c]);
+  return sum;
+}
+
+// The first cell at which the running sum reaches `threshold`; the last cell if none does, which
+// takes numbers below 0.
 template <class T>
-void max_gradient(const Geometry& g, const ops::KernelArgs& args) {
+Index draw(const Geometry& g, const T* x, Geometry::Window rows, Geometry::Window columns,
+           T threshold) {
+  T sum = 0;
+  Index at = kNone;
+  for (int64_t r = rows.first; r < rows.last; ++r)
+    for (int64_t c = columns.first; c < columns.last; ++c) {
+      at = static_cast<Index>(r * g.w + c);
+      sum += x[at];
+      if (sum >= threshold) return at;
+    }
+  return at;
+}
+
+template <class T>
+void stochastic_forward(const Geometry& g, const ops::KernelArgs& args) {
+  Index* winners = static_cast<Index*>(args.workspace);
+  const RandomStream stream(args.step->seed, "pool/" + g.op.stream,
+                            static_cast<uint64_t>(args.step->pass));
+  parallel_each(g.planes, 2 * g.cost(), [&](int64_t plane) {
+    const T* x = src<T>(args, 0) + plane * g.in_plane();
+    const int64_t base = plane * g.out_plane();
+    for_each_window(g, [&](int64_t out, Geometry::Window rows, Geometry::Window columns) {
+      // In (0, 1], so that a cell of 0 is drawn only where all are 0.
+      const T u = T(1) - static_cast<T>(stream.uniform(static_cast<uint64_t>(base + out)));
+      const T sum = window_sum(g, x, rows, columns, [](T v) { return v; });
+      const Index at = draw(g, x, rows, columns, u * sum);
+      dst<T>(args, 0)[base + out] = at == kNone ? T(0) : x[at];
+      if (winners != nullptr) winners[base + out] = at;
+    });
+  });
+}
+
+template <class T>
+void weighted_forward(const Geometry& g, const ops::KernelArgs& args) {
+  parallel_each(g.planes, 2 * g.cost(), [&](int64_t plane) {
+    const T* x = src<T>(args, 0) + plane * g.in_plane();
+    T* y = dst<T>(args, 0) + plane * g.out_plane();
+    for_each_window(g, [&](int64_t out, Geometry::Window rows, Geometry::Window columns) {
+      const T sum = window_sum(g, x, rows, columns, [](T v) { return v; });
+      y[out] = sum > 0 ? window_sum(g, x, rows, columns, [](T v) { return v * v; }) / sum : T(0);
+    });
+  });
+}
+
+// y = q / s:  dx = dy (2 x - y) / s.
+template <class T>
+void weighted_gradient(const Geometry& g, const ops::KernelArgs& args) {
+  parallel_each(g.planes, 3 * g.cost(), [&](int64_t plane) {
+    const T* x = src<T>(args, 0) + plane * g.in_plane();
+    const T* dy = diff_dst<T>(args, 0) + plane * g.out_plane();
+    T* dx = diff_src<T>(args, 0) + plane * g.in_plane();
+    std::fill_n(dx, g.in_plane(), T(0));
+    for_each_window(g, [&](int64_t out, Geometry::Window rows, Geometry::Window columns) {
+      const T sum = window_sum(g, x, rows, columns, [](T v) { return v; });
+      if (!(sum > 0)) return;
+      const T y = window_sum(g, x, rows, columns, [](T v) { return v * v; }) / sum;
+      const T share = dy[out] / sum;
+      for (int64_t r = rows.first; r < rows.last; ++r)
+        for (int64_t c = columns.first; c < columns.last; ++c)
+          dx[r * g.w + c] += share * (2 * x[r * g.w + c] - y);
+    });
+  });
+}
+
+// Of maxima and of drawn cells.
+template <class T>
+void winner_gradient(const Geometry& g, const ops::KernelArgs& args) {
   parallel_each(g.planes, g.in_plane() + g.out_plane(), [&](int64_t plane) {
     const Index* winners = static_cast<const Index*>(args.workspace) + plane * g.out_plane();
     const T* dy = diff_dst<T>(args, 0) + plane * g.out_plane();
@@ -109,25 +188,48 @@ void average_gradient(const Geometry& g, const ops::KernelArgs& args) {
   });
 }
 
+template <class T>
+ops::Answer forward_offer(const ops::KernelRequest& request, const Geometry& g) {
+  const size_t winners =
+      request.training ? static_cast<size_t>(g.planes * g.out_plane()) * sizeof(Index) : 0;
+  switch (g.op.method) {
+    case ops::PoolMethod::kMax:
+      return function_offer(
+          request, [=](const auto& args) { max_forward<T>(g, args); }, winners);
+    case ops::PoolMethod::kStochastic:
+      return function_offer(
+          request, [=](const auto& args) { stochastic_forward<T>(g, args); }, winners);
+    case ops::PoolMethod::kAverage:
+      return function_offer(request, [=](const auto& args) { average_forward<T>(g, args); });
+    case ops::PoolMethod::kWeighted:
+      return function_offer(request, [=](const auto& args) { weighted_forward<T>(g, args); });
+  }
+  return ops::Refusal{"no such method"};
+}
+
+template <class T>
+ops::Answer gradient_offer(const ops::KernelRequest& request, const Geometry& g) {
+  switch (g.op.method) {
+    case ops::PoolMethod::kMax:
+    case ops::PoolMethod::kStochastic:
+      return function_offer(request, [=](const auto& args) { winner_gradient<T>(g, args); });
+    case ops::PoolMethod::kAverage:
+      return function_offer(request, [=](const auto& args) { average_gradient<T>(g, args); });
+    case ops::PoolMethod::kWeighted:
+      return function_offer(request, [=](const auto& args) { weighted_gradient<T>(g, args); });
+  }
+  return ops::Refusal{"no such method"};
+}
+
 ops::Answer make(const ops::KernelRequest& request) {
-  const auto& op = op_of<ops::Pooling>(request);
   const Shape& x = request.src[0].shape;
-  const Geometry g{op, x[0] * x[1], x[2], x[3]};
-  const bool max = op.method == ops::PoolMethod::kMax, forward = request.part == ops::kForward;
-  if (max && g.in_plane() > std::numeric_limits<Index>::max())
+  const Geometry g{op_of<ops::Pooling>(request), x[0] * x[1], x[2], x[3]};
+  if (g.in_plane() > std::numeric_limits<Index>::max())
     return ops::Refusal{"a plane of 2^31 elements or more"};
   return by_type(request, [&](auto type) {
     using T = decltype(type);
-    if (max && forward) {
-      const size_t winners = static_cast<size_t>(g.planes * g.out_plane()) * sizeof(Index);
-      return function_offer(
-          request, [=](const auto& args) { max_forward<T>(g, args); },
-          request.training ? winners : 0);
-    }
-    if (max) return function_offer(request, [=](const auto& args) { max_gradient<T>(g, args); });
-    if (forward)
-      return function_offer(request, [=](const auto& args) { average_forward<T>(g, args); });
-    return function_offer(request, [=](const auto& args) { average_gradient<T>(g, args); });
+    return request.part == ops::kForward ? forward_offer<T>(request, g)
+                                         : gradient_offer<T>(request, g);
   });
 }
 

@@ -10,17 +10,19 @@ using Pointwise = OneDnn;
 using ops::EltwiseMethod;
 using ops::Function;
 
-ops::Unary unary_of(Function function, double p = 0) {
+ops::Unary unary_of(Function function, double p = 0, double q = 0, double r = 0) {
   ops::Unary op;
   op.function = function;
-  op.p = p;
+  op.p = p, op.q = q, op.r = r;
   return op;
 }
 
 TEST_F(Pointwise, unary_equals_the_reference) {
   for (const ops::Unary& op :
        {unary_of(Function::kRelu), unary_of(Function::kRelu, 0.1), unary_of(Function::kRelu, -0.2),
-        unary_of(Function::kSigmoid), unary_of(Function::kTanh)})
+        unary_of(Function::kSigmoid), unary_of(Function::kTanh), unary_of(Function::kElu, 0.7),
+        unary_of(Function::kElu, -0.7), unary_of(Function::kSwish, 1.5),
+        unary_of(Function::kExp, 1, 1)})
     for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{3, 10}, Shape{5}, Shape{2, 8, 3, 2, 2}}) {
       SCOPED_TRACE(op.describe() + " " + shape.text());
       const std::vector<Values> x = {random_values(shape, 1, -3, 3)};
@@ -43,7 +45,61 @@ TEST_F(Pointwise, unary_keeps_padding_zero_or_refuses) {
   }
 }
 
-TEST_F(Pointwise, unary_power_is_refused) {
+// Bounds and kinks included: small whole numbers.
+TEST_F(Pointwise, own_loops_equal_the_reference_on_blocked_layouts) {
+  for (const int64_t channels : {16, 20})
+    for (const ops::Unary& op :
+         {unary_of(Function::kAbs), unary_of(Function::kClip, -1, 2),
+          unary_of(Function::kClip, 0, 2), unary_of(Function::kThreshold, 1),
+          unary_of(Function::kPower, 1, 3, 0), unary_of(Function::kPower, 2, -0.5, 0)}) {
+      SCOPED_TRACE(op.describe());
+      std::vector<Values> x = {random_values({2, channels, 5, 7}, 1, -3, 3)};
+      for (double& v : x[0].v) v = std::round(v);
+      EXPECT_EQ(expect_same(engine, reference, op, x, 1e-6, blocked_sources(x)), "");
+      OpRunner plain(engine, op, x);
+      EXPECT_FALSE(plain.accepts());
+      EXPECT_EQ(plain.refusal(), "the reference is as fast on plain data");
+    }
+}
+
+TEST_F(Pointwise, own_loops_keep_padding_zero_or_refuse) {
+  const std::vector<Values> fits = {random_values({2, 16, 5, 7}, 1)},
+                            padded = {random_values({2, 20, 5, 7}, 1)};
+  for (const ops::Unary& op : {unary_of(Function::kClip, 1, 2), unary_of(Function::kThreshold, -1),
+                               unary_of(Function::kPower, 1, 1, 2)}) {
+    EXPECT_EQ(expect_same(engine, reference, op, fits, kTolerance, blocked_sources(fits)), "");
+    OpRunner run(engine, op, padded, blocked_sources(padded));
+    EXPECT_FALSE(run.accepts());
+    EXPECT_EQ(run.refusal(), "the padding of this layout would not stay zero");
+  }
+}
+
+TEST_F(Pointwise, prelu_equals_the_reference_on_blocked_layouts) {
+  const ops::PRelu op;
+  for (const Shape& shape : {Shape{2, 16, 5, 7}, Shape{3, 20, 9, 11}, Shape{2, 8, 3, 2, 2}})
+    for (const bool single : {false, true}) {
+      SCOPED_TRACE(shape.text());
+      const std::vector<Values> x = {random_values(shape, 1),
+                                     random_values(single ? Shape{} : Shape{shape[1]}, 2)};
+      RunOptions options = blocked_sources(x);
+      options.src_layouts.push_back(Layout{});
+      EXPECT_EQ(expect_same(engine, reference, op, x, kTolerance, options), "");
+      OpRunner run(engine, op, x, options);
+      const Values dy = random_values(run.forward()[0].shape, 3);
+      const auto both = run.gradient(0, {dy});
+      for (const int source : {0, 1})
+        EXPECT_EQ(run.gradient(0, {dy}, std::vector<int>{source})[static_cast<size_t>(source)]->v,
+                  both[static_cast<size_t>(source)]->v);
+      EXPECT_FALSE(OpRunner(engine, op, x).accepts());
+    }
+}
+
+TEST_F(Pointwise, functions_that_onednn_computes_badly_are_refused) {
+  for (const ops::Unary& op : {unary_of(Function::kLog, 1, 1, 0), unary_of(Function::kBnll)})
+    EXPECT_FALSE(OpRunner(engine, op, {random_values({2, 16, 5, 7}, 1)}).accepts());
+}
+
+TEST_F(Pointwise, unary_power_is_refused_on_plain_data) {
   const ops::Unary op = unary_of(Function::kPower, 2);
   OpRunner run(engine, op, {random_values({2, 3}, 1)});
   EXPECT_FALSE(run.accepts());

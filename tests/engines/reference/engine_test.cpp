@@ -34,11 +34,21 @@ void add_spatial(std::vector<Case>& cases) {
                      o.groups = 2;
                    }),
                    {x, random_values(Shape{6, 4, 3, 3}, 2), random_values(Shape{6}, 3)}});
+  cases.push_back({op<ops::Deconvolution>([](auto& o) {
+                     o.kernel = {4, 3}, o.stride = {2, 1}, o.pad = {1, 0}, o.dilation = {1, 1};
+                     o.groups = 2;
+                   }),
+                   {x, random_values(Shape{8, 3, 4, 3}, 2), random_values(Shape{6}, 3)}});
+  cases.push_back({op<ops::Im2Col>([](auto& o) {
+                     o.kernel = {3, 2}, o.stride = {2, 1}, o.pad = {1, 0}, o.dilation = {1, 1};
+                   }),
+                   {x}});
   for (const bool transpose : {false, true})
     cases.push_back({op<ops::InnerProduct>([=](auto& o) { o.transpose = transpose; }),
                      {x, random_values(transpose ? Shape{1768, 21} : Shape{21, 1768}, 2),
                       random_values(Shape{21}, 3)}});
-  for (const auto method : {ops::PoolMethod::kMax, ops::PoolMethod::kAverage})
+  for (const auto method : {ops::PoolMethod::kMax, ops::PoolMethod::kAverage,
+                            ops::PoolMethod::kStochastic, ops::PoolMethod::kWeighted})
     cases.push_back({op<ops::Pooling>([=](auto& o) {
                        o.method = method, o.kernel_h = o.kernel_w = 3, o.pad_h = o.pad_w = 1;
                        o.stride_h = o.stride_w = 2, o.out_h = 7, o.out_w = 9;
@@ -67,6 +77,17 @@ void add_pointwise(std::vector<Case>& cases) {
         {op<ops::Scale>([=](auto& o) { o.axis = axis, o.bias = true; }), {x, factor, factor}});
     cases.push_back({op<ops::Bias>([=](auto& o) { o.axis = axis; }), {x, factor}});
   }
+  for (const Shape& slopes : {Shape{8}, Shape{}})
+    cases.push_back({op<ops::PRelu>([](auto&) {}), {x, random_values(slopes, 3)}});
+  for (const int axis : {0, 2}) {
+    cases.push_back({op<ops::Reduction>([=](auto& o) {
+                       o.axis = axis, o.method = ops::ReductionMethod::kSquareSum;
+                     }),
+                     {x}});
+    cases.push_back({op<ops::Mvn>([=](auto& o) { o.axis = axis; }), {x}});
+  }
+  cases.push_back({op<ops::Gather>([](auto&) {}),
+                   {random_values(Shape{9, 900}, 1), random_labels(Shape{70}, 2, 9)}});
   cases.push_back({op<ops::Dropout>([](auto& o) { o.stream = "d"; }), {x}});
   cases.push_back({op<ops::Concat>([](auto& o) { o.sources = 2; }), {x, z}});
   cases.push_back({op<ops::Reorder>([](auto&) {}), {x}});
@@ -76,6 +97,14 @@ void add_pointwise(std::vector<Case>& cases) {
 void add_losses(std::vector<Case>& cases) {
   const Values x = random_values(kX, 1, -2, 2), labels = random_labels(Shape{3, 13, 17}, 2, 8);
   cases.push_back({op<ops::SoftmaxLoss>([](auto& o) { o.ignore_label = 3; }), {x, labels}});
+  cases.push_back({op<ops::InfogainLoss>([](auto& o) { o.ignore_label = 3; }),
+                   {x, labels, random_values(Shape{8, 8}, 4)}});
+  const Values rows = random_values(Shape{90, 100}, 1, 0.1, 1);
+  const Values classes = random_labels(Shape{90}, 2, 100);
+  cases.push_back({op<ops::HingeLoss>([](auto&) {}), {rows, classes}});
+  cases.push_back({op<ops::MultinomialLogisticLoss>([](auto&) {}), {rows, classes}});
+  cases.push_back({op<ops::ContrastiveLoss>([](auto&) {}),
+                   {rows, random_values(Shape{90, 100}, 5), random_labels(Shape{90}, 2, 2)}});
   cases.push_back({op<ops::EuclideanLoss>([](auto&) {}), {x, random_values(kX, 3)}});
   cases.push_back(
       {op<ops::SigmoidCrossEntropyLoss>([](auto&) {}), {x, random_values(kX, 3, 0, 1)}});
@@ -117,10 +146,34 @@ TEST(Engine, TheSameBitsWhateverTheThreads) {
 
 TEST(Engine, EveryKindHasAKernel) {
   EXPECT_EQ(Registry<reference::ReferenceKernelTag>::instance().names(),
-            (std::vector<std::string>{
-                "accuracy", "batch_norm", "bias", "concat", "convolution", "custom", "dropout",
-                "eltwise", "euclidean_loss", "inner_product", "lrn", "pooling", "reorder", "scale",
-                "sigmoid_cross_entropy_loss", "softmax", "softmax_loss", "unary"}));
+            (std::vector<std::string>{"accuracy",
+                                      "batch_norm",
+                                      "bias",
+                                      "concat",
+                                      "contrastive_loss",
+                                      "convolution",
+                                      "custom",
+                                      "deconvolution",
+                                      "dropout",
+                                      "eltwise",
+                                      "euclidean_loss",
+                                      "gather",
+                                      "hinge_loss",
+                                      "im2col",
+                                      "infogain_loss",
+                                      "inner_product",
+                                      "lrn",
+                                      "multinomial_logistic_loss",
+                                      "mvn",
+                                      "pooling",
+                                      "prelu",
+                                      "reduction",
+                                      "reorder",
+                                      "scale",
+                                      "sigmoid_cross_entropy_loss",
+                                      "softmax",
+                                      "softmax_loss",
+                                      "unary"}));
 }
 
 TEST(Engine, RefusesBf16) {

@@ -119,5 +119,55 @@ TEST(Pooling, NoWorkspaceWithoutTraining) {
             OpRunner(reference(), op, {distinct(Shape{1, 1, 4, 4})}).forward()[0].v);
 }
 
+TEST(Pooling, StochasticDrawsCellsInProportionToTheirValues) {
+  // One window of 1, 0, 3, 4 in each of 4000 planes.
+  Values x(Shape{1, 4000, 2, 2});
+  for (size_t i = 0; i < x.v.size(); ++i) x.v[i] = (List{1, 0, 3, 4})[i % 4];
+  auto op = make(ops::PoolMethod::kStochastic, 2, 2, 0, 1, 1);
+  op.stream = "pool1";
+  RunOptions options = in(DType::kF64);
+  options.step = {5, 0, 7};
+  const Values y = OpRunner(reference(), op, {x}, options).forward()[0];
+  const auto share = [&](double v) {
+    return static_cast<double>(std::count(y.v.begin(), y.v.end(), v)) / 4000;
+  };
+  EXPECT_NEAR(share(1), 1 / 8.0, 0.02);
+  EXPECT_EQ(share(0), 0);
+  EXPECT_NEAR(share(3), 3 / 8.0, 0.03);
+  EXPECT_NEAR(share(4), 4 / 8.0, 0.03);
+  EXPECT_EQ(OpRunner(reference(), op, {x}, options).forward()[0].v, y.v) << "the same draw again";
+  options.step.pass = 8;
+  EXPECT_NE(OpRunner(reference(), op, {x}, options).forward()[0].v, y.v) << "another pass";
+  op.stream = "pool2";
+  options.step.pass = 7;
+  EXPECT_NE(OpRunner(reference(), op, {x}, options).forward()[0].v, y.v) << "another layer";
+}
+
+TEST(Pooling, StochasticGradientGoesToTheDrawnCell) {
+  const Values x(Shape{1, 1, 2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
+  const auto op = make(ops::PoolMethod::kStochastic, 2, 2, 0, 1, 2);
+  OpRunner run(reference(), op, {x}, in(DType::kF64));
+  const Values y = run.forward()[0];
+  const auto dx = run.gradient(0, {Values(y.shape, {10, 20})})[0];
+  for (size_t i = 0; i < x.v.size(); ++i)
+    EXPECT_EQ(dx->v[i], x.v[i] == y.v[0] ? 10 : x.v[i] == y.v[1] ? 20 : 0) << i;
+}
+
+TEST(Pooling, StochasticWithoutAnythingToDraw) {
+  const auto op = make(ops::PoolMethod::kStochastic, 2, 2, 0, 1, 1);
+  EXPECT_EQ(forward(op, {Values(Shape{1, 1, 2, 2}, 0.0)})[0].v, List{0});
+  // Negative numbers make no sense here; what happens is still one of the cells.
+  EXPECT_EQ(forward(op, {Values(Shape{1, 1, 2, 2}, -3.0)})[0].v, List{-3});
+}
+
+TEST(Pooling, WeightedByHand) {
+  const auto op = make(ops::PoolMethod::kWeighted, 2, 2, 0, 1, 2);
+  const Values x(Shape{1, 1, 2, 4}, {1, 3, 0, 0, 4, 0, 0, 0});
+  EXPECT_EQ(forward(op, {x})[0].v, (List{26 / 8.0, 0}));
+  check_all(op, {random_values(Shape{2, 3, 2, 4}, 1, 0.1, 2)});
+  check_all(make(ops::PoolMethod::kWeighted, 3, 2, 0, 3, 3),
+            {random_values(Shape{1, 2, 6, 6}, 1, 0.1, 2)});  // windows cut at the border
+}
+
 }  // namespace
 }  // namespace crema::test
