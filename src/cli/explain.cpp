@@ -122,7 +122,7 @@ int explain(Session& session) {
       row.push_back(param.state ? "-"
                     : own.freeze.at(t)
                         ? "frozen"
-                        : fmt::format("{:.6g}", optimizer.policy().rate(t) * own.lr_mult.at(t)));
+                        : fmt::format("{:.6g}", optimizer.policy().rate_of(t, own.lr_mult.at(t))));
     row.push_back(
         param.state ? "-"
                     : fmt::format("{:g}", solver.param.weight_decay() * own.decay_mult.at(first)));

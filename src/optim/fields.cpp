@@ -9,43 +9,61 @@ namespace crema::optim {
 
 namespace {
 
-const google::protobuf::FieldDescriptor* descriptor(const std::string& field) {
-  const auto* found = caffe::SolverParameter::descriptor()->FindFieldByName(field);
-  CREMA_CHECK(found != nullptr, "SolverParameter has no field " + field);
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+const FieldDescriptor* descriptor(const Message& message, const std::string& field) {
+  const auto* found = message.GetDescriptor()->FindFieldByName(field.substr(0, field.find('[')));
+  CREMA_CHECK(found != nullptr, message.GetDescriptor()->name() + " has no field " + field);
   return found;
+}
+
+// lr_policy: "step"
+std::string choice(const config::SolverConfig& solver, const std::string& chooser) {
+  if (chooser.empty()) return {};
+  return fmt::format(
+      "{}: \"{}\"", chooser,
+      solver.param.GetReflection()->GetString(solver.param, descriptor(solver.param, chooser)));
+}
+
+double number_in(const Message& message, const FieldDescriptor* d, int element) {
+  const auto* r = message.GetReflection();
+  const bool list = d->is_repeated();
+  switch (d->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return list ? r->GetRepeatedInt32(message, d, element) : r->GetInt32(message, d);
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return list ? r->GetRepeatedDouble(message, d, element) : r->GetDouble(message, d);
+    default:
+      return list ? r->GetRepeatedFloat(message, d, element) : r->GetFloat(message, d);
+  }
 }
 
 }  // namespace
 
-Fields::Fields(const config::SolverConfig& solver, std::string chooser)
-    : solver_(solver), chooser_(std::move(chooser)) {}
+Fields::Fields(const config::SolverConfig& solver, const std::string& chooser)
+    : message_(solver.param), places_(solver.places), whom_(choice(solver, chooser)) {
+  if (!chooser.empty() && has(chooser)) fallback_ = chooser;
+}
+
+Fields::Fields(const Message& message, config::Places places, std::string name)
+    : message_(message), places_(std::move(places)), whom_(std::move(name)) {}
 
 bool Fields::has(const std::string& field) const {
-  const auto* d = descriptor(field);
-  const auto* reflection = solver_.param.GetReflection();
-  return d->is_repeated() ? reflection->FieldSize(solver_.param, d) > 0
-                          : reflection->HasField(solver_.param, d);
+  const auto* d = descriptor(message_, field);
+  const auto* reflection = message_.GetReflection();
+  return d->is_repeated() ? reflection->FieldSize(message_, d) > 0
+                          : reflection->HasField(message_, d);
 }
 
 double Fields::value(const std::string& field) const {
-  const auto* d = descriptor(field);
-  const auto* reflection = solver_.param.GetReflection();
-  if (d->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_INT32)
-    return reflection->GetInt32(solver_.param, d);
-  return reflection->GetFloat(solver_.param, d);
+  const size_t bracket = field.find('[');
+  return number_in(message_, descriptor(message_, field),
+                   bracket == std::string::npos ? 0 : std::stoi(field.substr(bracket + 1)));
 }
 
 Location Fields::place(const std::string& field) const {
-  const std::string name = field.substr(0, field.find('['));
-  if (has(name)) return solver_.places.at(field);
-  return chooser_.empty() || !has(chooser_) ? solver_.places.at() : solver_.places.at(chooser_);
-}
-
-// lr_policy: "step"
-std::string Fields::choice() const {
-  const auto* reflection = solver_.param.GetReflection();
-  return fmt::format("{}: \"{}\"", chooser_,
-                     reflection->GetString(solver_.param, descriptor(chooser_)));
+  return places_.at(has(field) ? field : fallback_);
 }
 
 double Fields::number(const std::string& field) {
@@ -59,17 +77,24 @@ double Fields::number(const std::string& field) {
 
 double Fields::required(const std::string& field, const std::string& example) {
   if (has(field)) return number(field);
-  fail(field, fmt::format("{} needs {}, which is not set", choice(), field))
+  fail(field, fmt::format("{} needs {}, which is not set", whom_, field))
       .advise(fmt::format("write {}", example));
   bad_.push_back(field);
   return 0;
+}
+
+std::vector<double> Fields::numbers(const std::string& field) {
+  std::vector<double> out;
+  const int size = message_.GetReflection()->FieldSize(message_, descriptor(message_, field));
+  for (int i = 0; i < size; ++i) out.push_back(number(fmt::format("{}[{}]", field, i)));
+  return out;
 }
 
 void Fields::check(bool ok, const std::string& field, const std::string& what, std::string hint) {
   if (ok || std::find(bad_.begin(), bad_.end(), field) != bad_.end()) return;
   const std::string given = fmt::format("{}{}", static_cast<float>(value(field)),
                                         has(field) ? "" : " (the value if unset)");
-  const std::string whom = chooser_.empty() ? "" : " with " + choice();
+  const std::string whom = whom_.empty() ? "" : " with " + whom_;
   Error& error = fail(field, fmt::format("{} must be {}{}, not {}", field, what, whom, given));
   if (!hint.empty()) error.advise(std::move(hint));
 }

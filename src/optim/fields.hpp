@@ -1,8 +1,10 @@
-// Reading the numbers of a SolverParameter, with every mistake placed where the user wrote it.
+// Reading the numbers of a SolverParameter or a message in it, with every mistake placed where the
+// user wrote it.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "config/config.hpp"
 
@@ -13,12 +15,17 @@ namespace crema::optim {
 class Fields {
  public:
   // `chooser` is the field that made the choice: mistakes about absent fields point at it.
-  explicit Fields(const config::SolverConfig& solver, std::string chooser = {});
+  explicit Fields(const config::SolverConfig& solver, const std::string& chooser = {});
+  // The fields of a message inside the solver; `name` says which it is ("warmup").
+  Fields(const google::protobuf::Message& message, config::Places places, std::string name);
 
-  // A float or int32 field's value, its default if unset. It must be finite.
+  // A number field's value, its default if unset. It must be finite.
   double number(const std::string& field);
   // The same, but unset is a mistake; `example` is shown as what to write.
   double required(const std::string& field, const std::string& example);
+  // All values of a repeated number field.
+  std::vector<double> numbers(const std::string& field);
+  bool has(const std::string& field) const;
   // `what` completes "FIELD must be ...". Nothing is added if the value is not finite or required
   // but unset: that has been said.
   void check(bool ok, const std::string& field, const std::string& what, std::string hint = {});
@@ -27,13 +34,13 @@ class Fields {
   void done() { found_.throw_if_any(); }
 
  private:
-  bool has(const std::string& field) const;
   double value(const std::string& field) const;
   Location place(const std::string& field) const;
-  std::string choice() const;
 
-  const config::SolverConfig& solver_;
-  std::string chooser_;
+  const google::protobuf::Message& message_;
+  config::Places places_;
+  std::string whom_;      // 'lr_policy: "step"', "warmup"; ""
+  std::string fallback_;  // where an absent field is missed
   std::vector<std::string> bad_;
   Diagnostics found_;
 };

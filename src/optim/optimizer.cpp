@@ -159,7 +159,7 @@ UpdateReport Optimizer::update(int64_t t) {
       continue;
     }
     for (size_t k = 0; k < slots.size(); ++k) slots[k] = slots_[k][i];
-    info.rate = report.rate * param.settings.lr_mult.at(t);
+    info.rate = policy_->rate_of(t, param.settings.lr_mult.at(t));
     info.gradient_scale = scale * param.settings.grad_mult.at(t);
     info.step_count = step_counts_[i]++;
     (l1_ ? info.l1 : info.l2) = weight_decay_ * param.settings.decay_mult.at(t);

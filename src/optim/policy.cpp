@@ -5,17 +5,20 @@
 #include <cmath>
 #include <limits>
 
-#include "base/text.hpp"
+#include "optim/rate_modifiers.hpp"
 
 namespace crema::optim {
 
 namespace {
 
-// Rates are applied in float. Every policy is monotonic, so the two ends of the run speak for all
-// of it.
+// Rates are applied in float. Between two boundaries every policy is monotonic, so that these and
+// the ends of the run speak for all of it.
 void check_rates(const config::SolverConfig& solver, const LrPolicy& policy) {
-  const int64_t last = std::max<int64_t>(1, solver.param.max_iter()) - 1;
-  for (const int64_t t : {int64_t{0}, last}) {
+  const int64_t max_iter = std::max<int64_t>(1, solver.param.max_iter());
+  std::vector<int64_t> moments = policy.boundaries(max_iter);
+  moments.insert(moments.begin(), 0);
+  moments.push_back(max_iter - 1);
+  for (const int64_t t : moments) {
     const double rate = policy.rate(t);
     if (std::abs(rate) <= std::numeric_limits<float>::max()) continue;
     throw Error(ErrorCode::kConfig,
@@ -26,9 +29,7 @@ void check_rates(const config::SolverConfig& solver, const LrPolicy& policy) {
   }
 }
 
-}  // namespace
-
-std::unique_ptr<LrPolicy> make_policy(const config::SolverConfig& solver) {
+const PolicyTag::Entry& chosen(const config::SolverConfig& solver) {
   const auto& registry = Registry<PolicyTag>::instance();
   const std::string& name = solver.param.lr_policy();
   if (!solver.param.has_lr_policy())
@@ -36,12 +37,24 @@ std::unique_ptr<LrPolicy> make_policy(const config::SolverConfig& solver) {
         .at(solver.places.at())
         .advise(fmt::format("write lr_policy: \"fixed\" for a constant rate; known: {}",
                             join(registry.names(), ", ")));
-  const PolicyTag::Entry* make = registry.find(name);
-  if (make == nullptr)
-    throw Error(ErrorCode::kConfig, fmt::format("unknown learning-rate policy '{}'", name))
-        .at(solver.places.at("lr_policy"))
-        .advise(suggestion(name, registry.names()));
-  std::unique_ptr<LrPolicy> policy = (*make)(solver);
+  if (const PolicyTag::Entry* entry = registry.find(name)) return *entry;
+  throw Error(ErrorCode::kConfig, fmt::format("unknown learning-rate policy '{}'", name))
+      .at(solver.places.at("lr_policy"))
+      .advise(suggestion(name, registry.names(), registry.names().size()));
+}
+
+}  // namespace
+
+std::unique_ptr<LrPolicy> make_policy(const config::SolverConfig& solver) {
+  const PolicyTag::Entry& entry = chosen(solver);
+  Diagnostics found;
+  refuse_fields_of_others<PolicyTag>(solver, "lr_policy", solver.param.lr_policy(), found);
+  std::unique_ptr<LrPolicy> policy;
+  found.guard([&] { policy = entry.make(solver); });
+  check_modifiers(solver, found);
+  found.throw_if_any();
+  policy = with_floor(solver, std::move(policy));
+  policy = with_warmup(solver, std::move(policy));
   check_rates(solver, *policy);
   return policy;
 }

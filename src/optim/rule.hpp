@@ -2,14 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "base/registry.hpp"
-#include "config/config.hpp"
+#include "optim/choice.hpp"
 
 namespace crema::optim {
 
@@ -44,11 +42,12 @@ class UpdateRule {
 };
 
 struct RuleTag {
-  using Entry = std::function<std::unique_ptr<UpdateRule>(const config::SolverConfig&)>;
+  using Entry = Choice<UpdateRule>;
   static constexpr const char* kTable = "optimizer";
 };
 
-// The rule a solver's `type` names ("SGD" if unset); Error / ErrorList{kConfig}, located.
+// The rule a solver's `type` names ("SGD" if unset). Error / ErrorList{kConfig}, located: unknown,
+// a field of it is wrong, or one is set that only other rules read.
 std::unique_ptr<UpdateRule> make_rule(const config::SolverConfig& solver);
 
 }  // namespace crema::optim

@@ -25,7 +25,8 @@ class MultiStep : public LrPolicy {
   std::vector<int64_t> boundaries(int64_t max_iter) const override {
     std::vector<int64_t> out;
     for (const int64_t t : steps_)
-      if (t > 0 && t < max_iter && rate(t) != rate(t - 1)) out.push_back(t);
+      if (t > 0 && t < max_iter && rate(t) != rate(t - 1) && out.size() < kMostBoundaries)
+        out.push_back(t);
     return out;
   }
   std::string formula() const override { return "base_lr * gamma^(stepvalues passed at t)"; }

@@ -1,5 +1,6 @@
 // lr_policy: "poly"   rate = base_lr * max(0, 1 - t / max_iter)^power
 //
+// With min_lr, as in NVIDIA's Caffe: min_lr + (base_lr - min_lr) * the same curve.
 // Past max_iter, where no training run goes, the rate stays at its end instead of becoming NaN.
 #include <algorithm>
 #include <cmath>
@@ -14,12 +15,14 @@ class Poly : public LrPolicy {
  public:
   Poly(double base, double power, double max_iter)
       : base_(base), power_(power), max_iter_(max_iter) {}
-  double rate(int64_t t) const override {
-    return base_ * std::pow(std::max(0.0, 1 - static_cast<double>(t) / max_iter_), power_);
-  }
+  double rate(int64_t t) const override { return base_ * curve(t); }
+  double floor_share(int64_t t) const override { return 1 - curve(t); }
   std::string formula() const override { return "base_lr * max(0, 1 - t / max_iter)^power"; }
 
  private:
+  double curve(int64_t t) const {
+    return std::pow(std::max(0.0, 1 - static_cast<double>(t) / max_iter_), power_);
+  }
   double base_, power_, max_iter_;
 };
 

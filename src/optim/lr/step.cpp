@@ -20,7 +20,8 @@ class Step : public LrPolicy {
   // Ends early where the rate does not change any more: gamma 1, or a rate that has become 0.
   std::vector<int64_t> boundaries(int64_t max_iter) const override {
     std::vector<int64_t> out;
-    for (int64_t t = stepsize_; t < max_iter && rate(t) != rate(t - 1); t += stepsize_)
+    for (int64_t t = stepsize_;
+         t < max_iter && rate(t) != rate(t - 1) && out.size() < kMostBoundaries; t += stepsize_)
       out.push_back(t);
     return out;
   }
