@@ -28,6 +28,7 @@ constexpr const char* kUsage =
                 [--compare=OLD.json]
   crema explain --solver=S [--snapshot=X] [--set FIELD=VALUE]...
   crema plan    --model=M [--phase=TEST] [--memory]
+  crema mechanisms     where scaling a gradient is scaling the step, and where it is not
 
 Flags (one dash or two):
   --set FIELD=VALUE  overrides a solver field: --set base_lr=0.02 --set max_iter=200
@@ -52,8 +53,9 @@ Exit codes: 0 done, 1 command line, 2 definition, 3 unmatched rule, 4 data, 5 no
 
 using Verb = int (*)(Session&);
 const std::map<std::string, Verb>& verbs() {
-  static const std::map<std::string, Verb> table{
-      {"train", train}, {"test", test}, {"time", time}, {"explain", explain}, {"plan", plan}};
+  static const std::map<std::string, Verb> table{{"train", train}, {"test", test},
+                                                 {"time", time},   {"explain", explain},
+                                                 {"plan", plan},   {"mechanisms", mechanisms}};
   return table;
 }
 

@@ -36,7 +36,7 @@ std::string movement(const graph::ParamInfo& param, const optim::ParamSettings& 
   if (param.choice.frozen) return "does not move: frozen";
   if (settings.lr_mult.always(0)) return "does not move: lr_mult 0";
   if (reached) return "learns (" + layer.backward_reason + ")";
-  if (!settings.decay_mult.always(0) && weight_decay != 0)
+  if (weight_decay != 0)
     return "MOVES BY DECAY ONLY: no gradient reaches it (" + layer.backward_reason + ")";
   return "does not move: no gradient reaches it (" + layer.backward_reason + ")";
 }
@@ -77,8 +77,8 @@ void print_heading(const config::SolverConfig& solver, const optim::Optimizer& o
 }  // namespace
 
 int explain(Session& session) {
-  const config::SolverConfig solver = load_solver("explain", session);
-  const optim::Optimizer optimizer(solver, {});
+  config::SolverConfig solver = load_solver("explain", session);
+  if (!solver.param.has_max_epoch()) optim::Optimizer(solver, {}, {solver.param.max_iter(), 1});
   train::NetOptions options;
   options.inputs = input_options();
   options.training = true;
@@ -93,16 +93,20 @@ int explain(Session& session) {
     for (const std::string& path : train::weights_paths(split(FLAGS_weights, ','), solver))
       files.push_back(snapshot::read_weights(path));
   }
+  optim::RunLength run;
   std::vector<optim::ParamSettings> settings;
   options.choose = [&](const graph::Graph& survey, double batches_per_epoch) {
     if (!files.empty()) loaded = train::loaded_from(files, survey);
-    const optim::RunLength run{solver.param.max_iter(),
-                               batches_per_epoch / solver.param.iter_size()};
+    run = train::run_length(solver, batches_per_epoch);
     settings = optim::resolve_rules(solver, train::facts_of(survey, loaded), run);
     return train::choices_at(first, survey, settings);
   };
   train::Net net(solver.train_net, options, session.context);
   const graph::Graph& graph = net.graph();
+  std::vector<optim::Param> params;
+  for (size_t i = 0; i < settings.size(); ++i)
+    params.push_back({graph.params[i].name, {}, {}, settings[i]});
+  const optim::Optimizer optimizer(solver, std::move(params), run);
   print_heading(solver, optimizer);
   for (const std::string& note : graph.notes) std::printf("note: %s\n", note.c_str());
 
@@ -119,15 +123,12 @@ int explain(Session& session) {
     std::vector<std::string> row{param.name, param.shape.text(), own.lr_mult.text(),
                                  own.decay_mult.text()};
     for (const int64_t t : at)
-      row.push_back(param.state ? "-"
-                    : own.freeze.at(t)
-                        ? "frozen"
-                        : fmt::format("{:.6g}", optimizer.policy().rate_of(t, own.lr_mult.at(t))));
-    row.push_back(
-        param.state ? "-"
-                    : fmt::format("{:g}", solver.param.weight_decay() * own.decay_mult.at(first)));
-    row.push_back(
-        movement(param, own, layer, static_cast<size_t>(param.blob), solver.param.weight_decay()));
+      row.push_back(param.state        ? "-"
+                    : own.freeze.at(t) ? "frozen"
+                                       : fmt::format("{:.6g}", optimizer.rate(i, t)));
+    const double decay = optimizer.weight_decay(i, first);
+    row.push_back(param.state ? "-" : fmt::format("{:g}", decay));
+    row.push_back(movement(param, own, layer, static_cast<size_t>(param.blob), decay));
     rows.push_back(std::move(row));
   }
   print_table(rows);

@@ -113,9 +113,9 @@ void describe_totals(const Measured& measured, const optim::Optimizer* optimizer
   add(both, backward);
   emit(both, "forward-backward", passes);
   // Values and slots are read and written, gradients read.
-  for (const optim::Param& param : optimizer->params())
-    update.bytes +=
-        static_cast<double>(param.value.size()) * sizeof(float) * (3 + 2 * optimizer->slot_count());
+  for (size_t p = 0; p < optimizer->params().size(); ++p)
+    update.bytes += static_cast<double>(optimizer->params()[p].value.size() * sizeof(float) *
+                                        (3 + 2 * optimizer->slot_names(p).size()));
   update.kind = rule;
   emit(update, "update", measured.update);
   update.kind.clear();
@@ -132,10 +132,7 @@ void describe_memory(const plan::Plan& plan, const optim::Optimizer* optimizer,
   }
   report.arena = plan.arena_bytes;
   report.scratch = plan.scratch_bytes;
-  if (optimizer)
-    for (const optim::Param& param : optimizer->params())
-      report.optimizer +=
-          param.value.size() * sizeof(float) * static_cast<size_t>(optimizer->slot_count());
+  if (optimizer) report.optimizer = optimizer->state_bytes();
   report.peak_resident = peak_memory();
 }
 

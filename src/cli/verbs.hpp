@@ -24,6 +24,7 @@ int test(Session& session);
 int time(Session& session);
 int explain(Session& session);
 int plan(Session& session);
+int mechanisms(Session& session);
 
 // The solver of --solver with --set, --level and --stage applied.
 config::SolverConfig load_solver(const char* verb, const Session& session);

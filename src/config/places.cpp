@@ -65,11 +65,25 @@ Places::Index Places::Index::subtree(std::string_view prefix) const {
 }
 
 Location Places::at(std::string_view path) const {
-  return index_ ? index_->find(join_paths(prefix_, path)) : Location{};
+  return index_ ? index_->find(join_paths(prefix_, moved(path))) : Location{};
 }
 
 Places Places::inside(std::string_view path) const {
-  return Places(index_, join_paths(prefix_, path));
+  return Places(index_, join_paths(prefix_, moved(path)));
+}
+
+Places Places::with_fields_of(std::string_view path, const std::vector<std::string>& fields) const {
+  Places out = *this;
+  out.other_ = moved(path);
+  out.elsewhere_ = fields;
+  return out;
+}
+
+std::string Places::moved(std::string_view path) const {
+  const std::string_view head = path.substr(0, path.find_first_of(".["));
+  for (const std::string& field : elsewhere_)
+    if (head == field) return join_paths(other_, path);
+  return std::string(path);
 }
 
 }  // namespace crema::config

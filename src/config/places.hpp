@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 
@@ -25,10 +26,16 @@ class Places {
   Location at(std::string_view path = {}) const;
   // The same, seen from inside the message at `path`.
   Places inside(std::string_view path) const;
+  // The same, but that the named fields are found in the message at `path`.
+  Places with_fields_of(std::string_view path, const std::vector<std::string>& fields) const;
 
  private:
+  std::string moved(std::string_view path) const;  // to where the field is found
+
   std::shared_ptr<const Index> index_;
   std::string prefix_;
+  std::string other_;  // the message in which `elsewhere_` are found
+  std::vector<std::string> elsewhere_;
 };
 
 }  // namespace crema::config

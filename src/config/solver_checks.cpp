@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/text.hpp"
 #include "config/net.hpp"
 
@@ -20,6 +22,7 @@ class Checks {
     at_least("average_loss", solver_.average_loss(), 1);
     at_least("iter_size", solver_.iter_size(), 1);
     at_least("max_iter", solver_.max_iter(), 0);
+    max_epoch();
     at_least("prefetch_threads", solver_.prefetch_threads(), 1);
     regularization();
   }
@@ -32,6 +35,14 @@ class Checks {
   void at_least(const std::string& field, int64_t value, int64_t least) {
     if (value < least)
       add(field, fmt::format("{} must be at least {}, not {}", field, least, value));
+  }
+
+  void max_epoch() {
+    if (!solver_.has_max_epoch()) return;
+    if (!(solver_.max_epoch() > 0) || !std::isfinite(solver_.max_epoch()))
+      add("max_epoch", fmt::format("max_epoch must be a number > 0, not {}", solver_.max_epoch()));
+    if (solver_.has_max_iter())
+      add("max_epoch", "both max_iter and max_epoch are given").advise("keep one of them");
   }
 
   void train_net() {

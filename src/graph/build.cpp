@@ -184,7 +184,7 @@ class Builder {
       return std::vector<int>(info.tops.size(), kNone);
     }
     take_embedded_blobs(info);
-    LowerContext lower(graph_, index, infer.shapes);
+    LowerContext lower(graph_, index, infer.shapes, net_.header.force_backward());
     layer->lower(lower);
     for (size_t i = 0; i < lower.values.size(); ++i) {
       CREMA_CHECK(lower.values[i] != kNone, info.type + " did not set all of its tops");
@@ -197,7 +197,7 @@ class Builder {
   std::vector<int> feed(int index, const std::vector<Shape>& shapes) {
     const LayerInfo& info = graph_.layers[static_cast<size_t>(index)];
     CREMA_CHECK(shapes.size() == info.tops.size(), "a source must give a shape for each top");
-    LowerContext lower(graph_, index, shapes);
+    LowerContext lower(graph_, index, shapes, false);
     for (int i = 0; i < lower.tops(); ++i) lower.set_top(i, lower.input(i));
     return lower.values;
   }

@@ -45,10 +45,10 @@ class InferContext final : public layers::Inference {
 
 class LowerContext final : public layers::Lowering {
  public:
-  LowerContext(Graph& graph, int layer, std::vector<Shape> top_shapes)
+  LowerContext(Graph& graph, int layer, std::vector<Shape> top_shapes, bool force_backward)
       : graph_(graph), layer_(layer), top_shapes_(std::move(top_shapes)) {
     bottoms_ = info().bottom_values;
-    separate_unequal_uses();
+    if (!force_backward) separate_unequal_uses();
     values.resize(info().tops.size(), kNone);
   }
   const caffe::LayerParameter& param() const override { return info().param; }
@@ -88,17 +88,21 @@ class LowerContext final : public layers::Lowering {
  private:
   const LayerInfo& info() const { return graph_.layers[static_cast<size_t>(layer_)]; }
 
-  // propagate_down may cut one use of a blob and not another use of it by the same layer.
+  // propagate_down may cut one use of a blob and not another use of it by the same layer: the cut
+  // one becomes a value of its own, which nobody differentiates.
   void separate_unequal_uses() {
-    for (int i = 0; i < info().param.propagate_down_size(); ++i)
-      for (int j = 0; j < i; ++j)
-        if (bottoms_[i] == bottoms_[j] &&
-            info().param.propagate_down(i) != info().param.propagate_down(j)) {
-          ops::Reshape same;
-          same.shape = graph_.values[bottoms_[i]].shape;
-          bottoms_[i] = emit1(std::move(same), {{bottoms_[i]}}).id;
-          graph_.layers[static_cast<size_t>(layer_)].bottom_values[i] = bottoms_[i];
-        }
+    const auto& down = info().param.propagate_down();
+    for (int cut = 0; cut < down.size(); ++cut)
+      for (int kept = 0; kept < down.size(); ++kept) {
+        if (down.Get(cut) || !down.Get(kept) || bottoms_[cut] != bottoms_[kept]) continue;
+        Node same;
+        ops::Reshape view;
+        view.shape = graph_.values[bottoms_[cut]].shape;
+        same.op = std::make_shared<const ops::Reshape>(std::move(view));
+        same.src = {bottoms_[cut]};
+        bottoms_[cut] = add_node(graph_, std::move(same), info().bottoms[cut])[0];
+        graph_.layers[static_cast<size_t>(layer_)].bottom_values[cut] = bottoms_[cut];
+      }
   }
 
   Graph& graph_;

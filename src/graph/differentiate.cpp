@@ -158,6 +158,7 @@ class Differentiation {
     node.forward = index;
     node.src = forward.src;
     node.dst = forward.dst;
+    if (options_.caffe_compat && reads_top_memory(forward, part)) node.dst[0] = last_written();
     node.diff_dst = diff_dst;
     node.diff_src.assign(forward.src.size(), kNone);
     const int producer = static_cast<int>(graph_.nodes.size());
@@ -171,6 +172,25 @@ class Differentiation {
       contribute(forward.src[w], node.diff_src[w]);
     }
     graph_.nodes.push_back(std::move(node));
+  }
+
+  // Whether BVLC's gradient of this layer reads the memory of its top: that of its bottom too,
+  // where it works in place. Types with a copy of their own (PReLU, Scale, BatchNorm) do not.
+  bool reads_top_memory(const Node& forward, const ops::GradientPart& part) const {
+    const LayerInfo& info = graph_.layers[static_cast<size_t>(layer_)];
+    if (part.reads_workspace || !part.reads_src.empty() || part.reads_dst != std::vector{0})
+      return false;
+    if (info.top_values != std::vector{forward.dst[0]}) return false;
+    const bool in_place = info.bottoms == info.tops;
+    const bool always = info.type == "Sigmoid" || info.type == "TanH" || info.type == "Exp" ||
+                        info.type == "Softmax";
+    const Shape& shape = graph_.values[forward.dst[0]].shape;
+    return (in_place || always) && graph_.values[last_written()].shape == shape;
+  }
+
+  // What the memory of the layer's only top holds after the forward pass.
+  int last_written() const {
+    return graph_.find_blob(graph_.layers[static_cast<size_t>(layer_)].tops[0]);
   }
 
   std::string gradient_name(int value) const { return "d(" + graph_.values[value].name + ")"; }

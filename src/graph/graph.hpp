@@ -138,6 +138,9 @@ struct BuildOptions {
   // Names of such layer types, for suggestions.
   std::vector<std::string> source_types;
   bool backward = true;  // false: forward only (test nets)
+  // Gradients that look at a blob's numbers find those that layers in place wrote there last, as in
+  // BVLC Caffe, where the sum of several such layers may be wrong.
+  bool caffe_compat = false;
   // For checks: the gradient of these blobs is fed by the run, as input "d(blob)" ...
   std::vector<std::string> seeded_blobs;
   // ... and the gradient with respect to these inputs is wanted.

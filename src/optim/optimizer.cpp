@@ -5,34 +5,16 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/parallel.hpp"
-#include "base/text.hpp"
 #include "optim/fields.hpp"
+#include "optim/memory.hpp"
 
 namespace crema::optim {
 
 namespace {
 
-// Fixed, so that the sum does not depend on the number of threads.
-constexpr size_t kNormBlock = 16384;
-
-double sum_of_squares(std::span<const float> values) {
-  constexpr size_t kLanes = 8;  // independent sums, in an order that vector code can keep
-  double lanes[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= values.size(); i += kLanes)
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      const double x = values[i + lane];
-      lanes[lane] += x * x;
-    }
-  double sum = 0;
-  for (; i < values.size(); ++i) sum += static_cast<double>(values[i]) * values[i];
-  for (const double lane : lanes) sum += lane;
-  return sum;
-}
-
 void check_param(const Param& param, Diagnostics& found) {
-  CREMA_CHECK(param.value.size() == param.gradient.size(), param.name + ": sizes differ");
+  CREMA_CHECK(param.gradient.empty() || param.value.size() == param.gradient.size(),
+              param.name + ": sizes differ");
   const ParamSettings& s = param.settings;
   for (const auto& [field, x, place] :
        {std::tuple("lr_mult", s.lr_mult.at(0), s.lr_mult_place),
@@ -44,127 +26,173 @@ void check_param(const Param& param, Diagnostics& found) {
           .at(place);
 }
 
+Ema make_ema(const config::SolverConfig& solver, std::span<const Param> params,
+             Diagnostics& found) {
+  Ema out = Ema(config::SolverConfig{}, {});
+  found.guard([&] { out = Ema(solver, params); });
+  return out;
+}
+
 }  // namespace
 
-Optimizer::Optimizer(const config::SolverConfig& solver, std::vector<Param> params)
-    : params_(std::move(params)), step_counts_(params_.size(), 0) {
+Optimizer::Optimizer(const config::SolverConfig& solver, std::vector<Param> params,
+                     const RunLength& run)
+    : params_(std::move(params)),
+      step_counts_(params_.size(), 0),
+      ema_(config::SolverConfig{}, {}),
+      iter_size_(solver.param.iter_size()) {
   Diagnostics found;
-  found.guard([&] { rule_ = make_rule(solver); });
-  found.guard([&] { policy_ = make_policy(solver); });
-  found.guard([&] { read_settings(solver); });
+  make_groups(solver, run, found);
+  found.guard([&] {
+    Fields fields(solver);
+    fields.check(iter_size_ > 0, "iter_size", "> 0");
+    fields.done();
+    clipper_ = Clipper(solver, params_);
+  });
+  ema_ = make_ema(solver, params_, found);
   for (const Param& param : params_) check_param(param, found);
   found.throw_if_any();
-  allocate_state();
+  memory_.resize(params_.size());
+  slots_.resize(params_.size());
+  for (size_t p = 0; p < params_.size(); ++p) take_state(p);
+  if (solver.param.snapshot_diff())
+    for (const Param& param : params_) steps_.emplace_back(param.value.size(), 0.0f);
+  prepare(0);
 }
 
-void Optimizer::read_settings(const config::SolverConfig& solver) {
-  Fields fields(solver);
-  weight_decay_ = fields.number("weight_decay");
-  clip_gradients_ = fields.number("clip_gradients");
-  fields.check(clip_gradients_ != 0, "clip_gradients", "> 0, or < 0 for no clipping",
-               "0 would scale every gradient down to nothing");
-  iter_size_ = solver.param.iter_size();
-  fields.check(iter_size_ > 0, "iter_size", "> 0");
-  const std::string& kind = solver.param.regularization_type();
-  l1_ = kind == "L1";
-  if (!l1_ && kind != "L2")
-    fields.fail("regularization_type", fmt::format("unknown regularization_type '{}'", kind))
-        .advise(suggestion(kind, {"L1", "L2"}));
-  fields.done();
-  clip_before_average_ = solver.param.caffe_compat();
-  keep_steps_ = solver.param.snapshot_diff();
+void Optimizer::make_groups(const config::SolverConfig& solver, const RunLength& run,
+                            Diagnostics& found) {
+  std::vector<int> rules{-1};
+  for (int r = 0; r < solver.param.param_rule_size(); ++r)
+    if (solver.param.param_rule(r).has_optimizer()) rules.push_back(r);
+  bool made = true;
+  for (const int rule : rules)
+    made &= found.guard(
+        [&] { groups_.push_back(std::make_unique<Group>(make_group(solver, rule, run))); });
+  if (!made) return;
+  for (const Param& param : params_)
+    group_of_.push_back(static_cast<size_t>(
+        std::find(rules.begin(), rules.end(), param.settings.optimizer_rule) - rules.begin()));
+  check_momentum_correction(solver, found);
 }
 
-void Optimizer::allocate_state() {
-  slots_.resize(rule_->slots().size());
-  const size_t kinds = slots_.size() + (keep_steps_ ? 1 : 0);
-  const auto rounded = [](size_t elements) {
-    const size_t step = Arena::kAlignment / sizeof(float);
-    return (elements + step - 1) / step * step;
+void Optimizer::check_momentum_correction(const config::SolverConfig& solver,
+                                          Diagnostics& found) const {
+  const auto corrects = [](const std::unique_ptr<Group>& group) {
+    return group->update->rate_in_velocity();
   };
-  size_t total = 0;
-  for (const Param& param : params_) total += rounded(param.value.size());
-  memory_ = std::make_unique<Arena>(total * kinds * sizeof(float));
-  auto* next = reinterpret_cast<float*>(memory_->data());
-  const auto take = [&](std::vector<std::span<float>>& spans) {
-    for (const Param& param : params_) {
-      spans.emplace_back(next, param.value.size());
-      next += rounded(param.value.size());
-    }
+  if (!solver.param.warmup().momentum_correction() ||
+      std::any_of(groups_.begin(), groups_.end(), corrects))
+    return;
+  found
+      .add(Error(ErrorCode::kConfig,
+                 fmt::format("there is no momentum to correct: type: \"{}\" keeps the rate outside "
+                             "of what it remembers",
+                             solver.param.type())))
+      .at(solver.places.at("warmup.momentum_correction"))
+      .advise("remove momentum_correction");
+}
+
+void Optimizer::set_gradient(size_t param, std::span<const float> gradient) {
+  Param& changed = params_.at(param);
+  CREMA_CHECK(gradient.empty() || gradient.size() == changed.value.size(),
+              changed.name + ": sizes differ");
+  changed.gradient = gradient;
+  clipper_.set_gradients(params_);
+}
+
+void Optimizer::give_state(size_t param) {
+  const std::vector<size_t> sizes(slot_names(param).size(), params_[param].value.size());
+  slots_[param].clear();
+  memory_[param] = allocate(sizes, slots_[param]);
+  step_counts_[param] = 0;
+}
+
+void Optimizer::take_state(size_t param) {
+  memory_[param].reset();
+  slots_[param].assign(slot_names(param).size(), {});
+}
+
+// A parameter that freezes forgets its velocity and averages, unless it is to hold them.
+void Optimizer::prepare(int64_t t) {
+  for (size_t p = 0; p < params_.size(); ++p) {
+    const ParamSettings& settings = params_[p].settings;
+    const bool keep = settings.hold_slots || !settings.freeze.at(t);
+    if (keep == (memory_[p] != nullptr)) continue;
+    if (keep)
+      give_state(p);
+    else
+      take_state(p);
+  }
+}
+
+size_t Optimizer::state_bytes() const {
+  size_t bytes = 0;
+  for (const auto& memory : memory_)
+    if (memory) bytes += memory->bytes();
+  return bytes;
+}
+
+bool Optimizer::uniform() const {
+  const auto same = [&](size_t g) {
+    return groups_[g]->type == groups_[group_of_[0]]->type &&
+           groups_[g]->update->slots() == groups_[group_of_[0]]->update->slots();
   };
-  for (auto& slot : slots_) take(slot);
-  if (keep_steps_) take(steps_);
-  if (clip_gradients_ < 0) return;
-  for (int p = 0; p < static_cast<int>(params_.size()); ++p) {
-    const std::span<const float> gradient = params_[static_cast<size_t>(p)].gradient;
-    for (size_t at = 0; at < gradient.size(); at += kNormBlock)
-      norm_blocks_.push_back({p, gradient.subspan(at, std::min(kNormBlock, gradient.size() - at))});
+  return std::all_of(group_of_.begin(), group_of_.end(), same);
+}
+
+double Optimizer::rate(size_t param, int64_t t) const {
+  const ParamSettings& settings = params_[param].settings;
+  if (settings.freeze.at(t)) return 0;
+  return group(param).policy->rate_of(t, settings.lr_mult.at(t));
+}
+
+double Optimizer::weight_decay(size_t param, int64_t t) const {
+  const Group& g = group(param);
+  return g.weight_decay.at(t, g.policy->rate(t)) * params_[param].settings.decay_mult.at(t);
+}
+
+double Optimizer::momentum(size_t param, int64_t t) const {
+  const Group& g = group(param);
+  return g.momentum.at(t, g.policy->rate(t));
+}
+
+void Optimizer::step(size_t p, int64_t t) {
+  const Param& param = params_[p];
+  const ParamSettings& settings = param.settings;
+  const Group& g = group(p);
+  const double grad_mult = settings.grad_mult.at(t);
+  StepInfo info;
+  info.policy_rate = g.policy->rate(t);
+  info.rate = rate(p, t);
+  info.step_count = step_counts_[p]++;
+  info.gradient_scale = clipper_.scale(p) / iter_size_;
+  if (clipper_.value() > 0) {
+    info.clip_value = clipper_.value();
+    (settings.grad_mult_before_clip ? info.gradient_scale : info.after_clip) *= grad_mult;
+  } else {
+    info.gradient_scale *= grad_mult;
   }
-  norm_sums_.resize(norm_blocks_.size());
-}
-
-std::span<float> Optimizer::slot(int slot, int param) {
-  return slots_.at(static_cast<size_t>(slot)).at(static_cast<size_t>(param));
-}
-
-double Optimizer::norm_of_sum(int64_t t) {
-  parallel_for(static_cast<int64_t>(norm_blocks_.size()), 2, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      const NormBlock& block = norm_blocks_[i];
-      const ParamSettings& settings = params_[static_cast<size_t>(block.param)].settings;
-      norm_sums_[i] = settings.freeze.at(t) ? 0 : sum_of_squares(block.gradient);
-      if (settings.grad_mult_before_clip)
-        norm_sums_[i] *= settings.grad_mult.at(t) * settings.grad_mult.at(t);
-    }
-  });
-  double sum = 0;
-  for (const double part : norm_sums_) sum += part;
-  return std::sqrt(sum);
-}
-
-// Averaging and clipping as one factor on the gradients.
-double Optimizer::gradient_scale(int64_t t, UpdateReport& report) {
-  const double average = 1.0 / iter_size_;
-  if (clip_gradients_ < 0) return average;
-  report.gradient_norm = norm_of_sum(t) * (clip_before_average_ ? 1.0 : average);
-  if (report.gradient_norm > clip_gradients_)
-    report.clip_scale = clip_gradients_ / report.gradient_norm;
-  return average * report.clip_scale;
-}
-
-// A parameter that freezes at t forgets its velocity and averages, unless it is to hold them. That
-// is part of the first frozen update, so that a resume in between repeats it to no effect.
-void Optimizer::freeze_and_thaw(int64_t t) {
-  for (size_t i = 0; i < params_.size(); ++i) {
-    const ParamSettings& settings = params_[i].settings;
-    if (settings.hold_slots || !settings.freeze.at(t) || (t > 0 && settings.freeze.at(t - 1)))
-      continue;
-    for (auto& slot : slots_) std::fill(slot[i].begin(), slot[i].end(), 0.0f);
-    step_counts_[i] = 0;
-  }
+  (g.l1 ? info.l1 : info.l2) = weight_decay(p, t);
+  info.momentum = momentum(p, t);
+  info.momentum_scale = g.policy->momentum_scale(t);
+  const std::span<float> taken = steps_.empty() ? std::span<float>() : steps_[p];
+  g.update->step({param.value, param.gradient, slots_[p], taken}, info);
 }
 
 UpdateReport Optimizer::update(int64_t t) {
   UpdateReport report;
-  report.rate = policy_->rate(t);
-  freeze_and_thaw(t);
-  const double scale = gradient_scale(t, report);
-  StepInfo info;
-  std::vector<std::span<float>> slots(slots_.size());
-  for (size_t i = 0; i < params_.size(); ++i) {
-    const Param& param = params_[i];
-    const std::span<float> taken = keep_steps_ ? steps_[i] : std::span<float>();
-    if (param.settings.freeze.at(t)) {
-      std::fill(taken.begin(), taken.end(), 0.0f);
-      continue;
-    }
-    for (size_t k = 0; k < slots.size(); ++k) slots[k] = slots_[k][i];
-    info.rate = policy_->rate_of(t, param.settings.lr_mult.at(t));
-    info.gradient_scale = scale * param.settings.grad_mult.at(t);
-    info.step_count = step_counts_[i]++;
-    (l1_ ? info.l1 : info.l2) = weight_decay_ * param.settings.decay_mult.at(t);
-    rule_->step({param.value, param.gradient, slots, taken}, info);
-  }
+  report.rate = policy().rate(t);
+  prepare(t);
+  clipper_.measure(t, params_);
+  report.gradient_norm = clipper_.largest_norm();
+  report.clip_scale = clipper_.largest_scale();
+  for (size_t p = 0; p < params_.size(); ++p)
+    if (!params_[p].settings.freeze.at(t) && !params_[p].gradient.empty())
+      step(p, t);
+    else if (!steps_.empty())
+      std::fill(steps_[p].begin(), steps_[p].end(), 0.0f);
+  ema_.update(params_);
   return report;
 }
 

@@ -1,5 +1,7 @@
-// One update of all parameters: average -> clip -> decay -> rule (clip before average, as in BVLC,
-// under caffe_compat). Facts: solver.md sections 4 and 5.
+// One update of all parameters. The order, documented in proto/solver.proto:
+//   average over iter_size -> grad_mult BEFORE_CLIP -> clip -> grad_mult AFTER_CLIP -> decay ->
+//   rule
+// (clip before average, as in BVLC, under caffe_compat). Facts: solver.md sections 4 and 5.
 #pragma once
 
 #include <memory>
@@ -7,79 +9,81 @@
 #include <string>
 #include <vector>
 
-#include "optim/param_rules.hpp"
-#include "optim/policy.hpp"
-#include "optim/rule.hpp"
-#include "tensor/tensor.hpp"
+#include "optim/clip.hpp"
+#include "optim/ema.hpp"
+#include "optim/group.hpp"
+#include "optim/param.hpp"
 
 namespace crema::optim {
-
-// A learnable parameter as the optimizer sees it: flat memory in whatever layout.
-struct Param {
-  std::string name;  // "layer/blob"
-  std::span<float> value;
-  std::span<const float> gradient;  // sum over iter_size passes; update() leaves it as it is
-  // lr_mult 0 keeps Caffe's meaning: old velocity still runs out. A frozen parameter is left alone.
-  ParamSettings settings = {};
-};
 
 // What one update did.
 struct UpdateReport {
   double rate = 0;  // the policy's rate
   // L2 norm over all parameters that are not frozen, lr_mult 0 included, where clip_gradients needs
-  // it, else -1: of the mean gradient, under caffe_compat of the sum over iter_size passes.
+  // it, else -1: of the mean gradient, under caffe_compat of the sum over iter_size passes. With
+  // another clip_scope the largest of the norms.
   double gradient_norm = -1;
-  double clip_scale = 1;  // < 1 if the gradients were scaled down
+  double clip_scale = 1;  // < 1 if the gradients (with that norm) were scaled down
 };
 
 class Optimizer {
  public:
-  // Error / ErrorList{kConfig}: every mistake in the solver's update settings. No parameters are
-  // needed for that: Optimizer(solver, {}) only checks.
-  Optimizer(const config::SolverConfig& solver, std::vector<Param> params);
+  // Error / ErrorList{kConfig}: every mistake in the solver's update settings and in the optimizers
+  // of its rules. No parameters are needed for that: Optimizer(solver, {}) only checks.
+  Optimizer(const config::SolverConfig& solver, std::vector<Param> params,
+            const RunLength& run = {});
 
+  // Where a parameter's gradient is from now on; empty: it has none and is left alone.
+  void set_gradient(size_t param, std::span<const float> gradient);
+  // Fits the state's memory to update t: a parameter that is frozen then and does not hold its
+  // state has none; one that learns again begins with zeros and a step count of 0. update() does
+  // that too.
+  void prepare(int64_t t);
   // Applies update t. Gradients hold the sum of iter_size passes.
   UpdateReport update(int64_t t);
 
-  const LrPolicy& policy() const { return *policy_; }
-  const UpdateRule& rule() const { return *rule_; }
+  const LrPolicy& policy() const { return *groups_[0]->policy; }  // the solver's own
+  const UpdateRule& rule() const { return *groups_[0]->update; }
   const std::vector<Param>& params() const { return params_; }
+  // The solver's group first, then those of the rules that have an optimizer.
+  const std::vector<std::unique_ptr<Group>>& groups() const { return groups_; }
+  const Group& group(size_t param) const { return *groups_[group_of_[param]]; }
+  const Clipper& clipper() const { return clipper_; }
+  Ema& ema() { return ema_; }
 
-  // State, in BVLC's history order: slot-major (all of slot 0, then all of slot 1).
-  int slot_count() const { return static_cast<int>(slots_.size()); }
-  std::span<float> slot(int slot, int param);
+  // The numbers of update t for one parameter, as they are applied; a frozen one has rate 0.
+  double rate(size_t param, int64_t t) const;
+  double weight_decay(size_t param, int64_t t) const;
+  double momentum(size_t param, int64_t t) const;
+
+  // State. All parameters under one optimizer: BVLC's history holds slot 0 of all, then slot 1.
+  bool uniform() const;
+  std::vector<std::string> slot_names(size_t param) const { return group(param).update->slots(); }
+  // Empty while the parameter has no state.
+  std::span<float> slot(size_t slot, size_t param) { return slots_.at(param).at(slot); }
   // With snapshot_diff: what the last update took off a parameter, zeros before the first.
-  std::span<const float> last_step(int param) const {
-    return steps_.at(static_cast<size_t>(param));
-  }
-  int64_t step_count(int param) const { return step_counts_.at(static_cast<size_t>(param)); }
-  void set_step_count(int param, int64_t count) {
-    step_counts_.at(static_cast<size_t>(param)) = count;
-  }
+  std::span<const float> last_step(size_t param) const { return steps_.at(param); }
+  size_t state_bytes() const;
+  int64_t step_count(size_t param) const { return step_counts_.at(param); }
+  void set_step_count(size_t param, int64_t count) { step_counts_.at(param) = count; }
 
  private:
-  void read_settings(const config::SolverConfig& solver);
-  void allocate_state();
-  void freeze_and_thaw(int64_t t);
-  double gradient_scale(int64_t t, UpdateReport& report);
-  double norm_of_sum(int64_t t);
+  void make_groups(const config::SolverConfig& solver, const RunLength& run, Diagnostics& found);
+  void check_momentum_correction(const config::SolverConfig& solver, Diagnostics& found) const;
+  void give_state(size_t param);
+  void take_state(size_t param);
+  void step(size_t param, int64_t t);
 
-  std::unique_ptr<LrPolicy> policy_;
-  std::unique_ptr<UpdateRule> rule_;
   std::vector<Param> params_;
-  std::unique_ptr<Arena> memory_;                     // of all slots and steps, zeroed
-  std::vector<std::vector<std::span<float>>> slots_;  // [slot][param]
-  std::vector<std::span<float>> steps_;               // [param]; empty without snapshot_diff
+  std::vector<std::unique_ptr<Group>> groups_;
+  std::vector<size_t> group_of_;
+  std::vector<std::unique_ptr<Arena>> memory_;        // per parameter: its slots, zeroed
+  std::vector<std::vector<std::span<float>>> slots_;  // [param][slot]
+  std::vector<std::vector<float>> steps_;             // [param]; empty without snapshot_diff
   std::vector<int64_t> step_counts_;
-  struct NormBlock {
-    int param;
-    std::span<const float> gradient;  // a piece of it
-  };
-  std::vector<NormBlock> norm_blocks_;  // empty: no clipping
-  std::vector<double> norm_sums_;       // one per piece
-  double clip_gradients_ = -1, weight_decay_ = 0;
+  Clipper clipper_;
+  Ema ema_;
   int iter_size_ = 1;
-  bool l1_ = false, clip_before_average_ = false, keep_steps_ = false;
 };
 
 }  // namespace crema::optim

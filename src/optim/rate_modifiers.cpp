@@ -212,7 +212,7 @@ std::unique_ptr<LrPolicy> with_floor(const config::SolverConfig& solver,
                                      std::unique_ptr<LrPolicy> policy) {
   const double floor = floor_of(solver, *policy);
   if (floor == 0) return policy;
-  const bool absolute = solver.param.min_lr_mode() == caffe::SolverParameter::ABSOLUTE;
+  const bool absolute = solver.param.min_lr_mode() == caffe::ABSOLUTE;
   return std::make_unique<Floored>(std::move(policy), floor, absolute);
 }
 

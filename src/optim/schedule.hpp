@@ -30,6 +30,7 @@ class Schedule {
   static Schedule read(const caffe::Schedule& schedule, const config::Places& places,
                        const RunLength& run);
 
+  bool operator==(const Schedule&) const = default;
   double at(int64_t t) const;
   bool constant() const { return values_.size() == 1; }
   // True if it is `value` at every time.

@@ -56,9 +56,10 @@ struct RateSet {  // at display iterations, after Displayed
   int64_t iteration = 0;
   double rate = 0;
 };
-struct RateStepped {  // a multistep policy passed a stepvalue
+struct RateStepped {  // a multistep policy passed a stepvalue, or a plateau policy gave up waiting
   int64_t iteration = 0;
   int step = 0;
+  std::string policy = "MultiStep";  // or "Plateau"
 };
 struct Clipped {
   int64_t iteration = 0;

@@ -56,7 +56,7 @@ class GlogLines final : public Sink {
     sgd_solver(fmt::format("Iteration {}, lr = {}", e.iteration, number(e.rate)));
   }
   void operator()(const RateStepped& e) const {
-    sgd_solver(fmt::format("MultiStep Status: Iteration {}, step = {}", e.iteration, e.step));
+    sgd_solver(fmt::format("{} Status: Iteration {}, step = {}", e.policy, e.iteration, e.step));
   }
   void operator()(const Clipped& e) const {
     sgd_solver(fmt::format(

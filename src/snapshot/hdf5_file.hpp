@@ -8,7 +8,9 @@
 //            /learned_net           the weights file's path, a string
 //            /history/0, 1, ...     float datasets, in the order of the binary form
 //            /crema_state           crema's own, which BVLC passes over: bytes of a SolverState
-//                                   message (proto/snapshot.proto) without its history
+//                                   message (proto/snapshot.proto) without its arrays
+//            /crema_slot/0, ...     its slots, where parameters have different optimizers
+//            /crema_average/0, ...  its moving average of the parameters
 #pragma once
 
 #include <cstdint>

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <tuple>
 
 #include "proto/snapshot.pb.h"
 #include "snapshot/blobs.hpp"
@@ -22,18 +23,31 @@ constexpr int64_t kMostInt = std::numeric_limits<int32_t>::max();
   throw Error(ErrorCode::kWeights, fmt::format("'{}' {}", path, why));
 }
 
-// Everything but the history, which is large and goes straight into `history`.
-caffe::SolverState read_proto(const std::string& path, std::vector<Blob>& history) {
+// The arrays, which are large and written and read one by one.
+struct Arrays {
+  std::vector<Blob> history, slots, averages;
+};
+
+// Everything but the arrays.
+caffe::SolverState read_proto(const std::string& path, Arrays& arrays) {
   RecordReader records(path);
   std::string rest;
+  const std::tuple<int, const char*, std::vector<Blob>*> kinds[] = {
+      {caffe::SolverState::kHistoryFieldNumber, "history", &arrays.history},
+      {caffe::SolverState::kSlotFieldNumber, "slot", &arrays.slots},
+      {caffe::SolverState::kAverageFieldNumber, "average", &arrays.averages}};
   while (records.next()) {
-    if (records.is(caffe::SolverState::kHistoryFieldNumber, Wire::kBytes)) {
-      caffe::BlobProto blob;
-      records.parse(blob);
-      history.push_back(to_blob(blob, fmt::format("'{}', history {}", path, history.size())));
-    } else {
+    const auto* kind = std::find_if(std::begin(kinds), std::end(kinds), [&](const auto& k) {
+      return records.is(std::get<0>(k), Wire::kBytes);
+    });
+    if (kind == std::end(kinds)) {
       records.append_to(rest);
+      continue;
     }
+    const auto& [field, name, blobs] = *kind;
+    caffe::BlobProto blob;
+    records.parse(blob);
+    blobs->push_back(to_blob(blob, fmt::format("'{}', {} {}", path, name, blobs->size())));
   }
   caffe::SolverState proto;
   // BVLC always writes iter; crema writes it last, so that a file cut off anywhere lacks it.
@@ -57,7 +71,24 @@ State from_proto(const caffe::SolverState& proto) {
   if (proto.has_learned_net_crc32()) out.learned_net_crc32 = proto.learned_net_crc32();
   out.weights_given = proto.weights_given();
   out.loaded.assign(proto.loaded_param().begin(), proto.loaded_param().end());
+  out.history_slots.assign(proto.history_slot().begin(), proto.history_slot().end());
+  out.param_types.assign(proto.param_type().begin(), proto.param_type().end());
+  out.average_updates = proto.average_updates();
+  for (const caffe::FollowerState& f : proto.follower())
+    out.followers.push_back({f.rule(), f.started(), f.best(), f.waited(), f.cooldown(), f.drops(),
+                             f.last_event(), f.last_iteration(), f.sum(), f.count()});
   return out;
+}
+
+void add_slots(const caffe::SolverState& proto, std::vector<Blob>& blobs, const std::string& path,
+               State& state) {
+  const auto count = static_cast<size_t>(proto.slot_param_size());
+  if (blobs.size() != count || static_cast<size_t>(proto.slot_name_size()) != count)
+    refuse(path, fmt::format("is damaged: it names {} parameters and {} arrays for {} arrays",
+                             count, proto.slot_name_size(), blobs.size()));
+  for (size_t i = 0; i < count; ++i)
+    state.slots.push_back({proto.slot_param(static_cast<int>(i)),
+                           proto.slot_name(static_cast<int>(i)), std::move(blobs[i])});
 }
 
 // What is wrong with a state, "" if nothing.
@@ -73,7 +104,32 @@ std::string flaw(const State& state) {
   if (params > 0 && state.history.size() % params != 0)
     return fmt::format("holds {} history blobs, not a multiple of its {} parameters",
                        state.history.size(), params);
+  if (!state.param_types.empty() && state.param_types.size() != params)
+    return fmt::format("names {} parameters, but the optimizers of {}", params,
+                       state.param_types.size());
+  if (!state.averages.empty() && state.averages.size() != params)
+    return fmt::format("names {} parameters, but holds the averages of {}", params,
+                       state.averages.size());
+  if (!state.history_slots.empty() && state.history.size() != params * state.history_slots.size())
+    return fmt::format("holds {} history blobs, not {} for each of its {} parameters",
+                       state.history.size(), state.history_slots.size(), params);
+  for (const Follower& f : state.followers)
+    if (f.waited < 0 || f.cooldown < 0 || f.drops < 0 || f.count < 0)
+      return "counts observations below 0";
   return {};
+}
+
+void add_follower(const Follower& from, caffe::FollowerState& to) {
+  to.set_rule(from.rule);
+  to.set_started(from.started);
+  to.set_best(from.best);
+  to.set_waited(from.waited);
+  to.set_cooldown(from.cooldown);
+  to.set_drops(from.drops);
+  to.set_last_event(from.last_event);
+  to.set_last_iteration(from.last_iteration);
+  to.set_sum(from.sum);
+  to.set_count(from.count);
 }
 
 caffe::SolverState to_proto(const State& state) {
@@ -89,6 +145,14 @@ caffe::SolverState to_proto(const State& state) {
   if (state.weights_given) out.set_weights_given(true);
   for (const std::string& name : state.loaded) out.add_loaded_param(name);
   if (state.learned_net_crc32) out.set_learned_net_crc32(*state.learned_net_crc32);
+  for (const std::string& name : state.history_slots) out.add_history_slot(name);
+  for (const std::string& type : state.param_types) out.add_param_type(type);
+  for (const NamedSlot& slot : state.slots) {
+    out.add_slot_param(slot.param);
+    out.add_slot_name(slot.name);
+  }
+  if (!state.averages.empty()) out.set_average_updates(state.average_updates);
+  for (const Follower& f : state.followers) add_follower(f, *out.add_follower());
   return out;
 }
 
@@ -111,9 +175,9 @@ State read_hdf5(const std::string& path) {
   const Hdf5Reader file(path);
   if (file.has("data") && !file.has("iter")) refuse_weights(path);
   State out;
+  caffe::SolverState proto;
   const int64_t iter = file.integer("iter"), step = file.integer("current_step");
   if (file.has("crema_state")) {
-    caffe::SolverState proto;
     if (!proto.ParseFromString(file.bytes("crema_state")) || proto.iter() != iter ||
         proto.current_step() != step)
       refuse(path, "is damaged: its parts disagree");
@@ -122,17 +186,28 @@ State read_hdf5(const std::string& path) {
   out.iter = iter;
   out.current_step = static_cast<int>(std::clamp<int64_t>(step, -1, kMostInt));
   if (file.has("learned_net")) out.learned_net = file.text("learned_net");
-  const size_t count = file.links("history").size();
-  for (size_t h = 0; h < count; ++h) out.history.push_back(file.blob(fmt::format("history/{}", h)));
+  const auto blobs = [&](const std::string& group) {
+    std::vector<Blob> found;
+    const size_t count = file.has(group) ? file.links(group).size() : 0;
+    for (size_t i = 0; i < count; ++i) found.push_back(file.blob(fmt::format("{}/{}", group, i)));
+    return found;
+  };
+  out.history = blobs("history");
+  out.averages = blobs("crema_average");
+  std::vector<Blob> slots = blobs("crema_slot");
+  add_slots(proto, slots, path, out);
   return out;
 }
 
 State read_binary(const std::string& path) {
   refuse_foreign(path, "a .solverstate");
-  std::vector<Blob> history;
+  Arrays arrays;
   try {
-    State out = from_proto(read_proto(path, history));
-    out.history = std::move(history);
+    const caffe::SolverState proto = read_proto(path, arrays);
+    State out = from_proto(proto);
+    add_slots(proto, arrays.slots, path, out);
+    out.history = std::move(arrays.history);
+    out.averages = std::move(arrays.averages);
     return out;
   } catch (const Error&) {
     if (looks_like_weights(path)) refuse_weights(path);
@@ -159,8 +234,10 @@ void write_state(const std::string& path, const State& state) {
   check_writable(state);
   RecordWriter file(path);
   file.write(to_proto(state).SerializeAsString());
-  for (const Blob& blob : state.history)
-    BlobRecord(caffe::SolverState::kHistoryFieldNumber, blob).write(file);
+  const auto write = [&](int field, const Blob& blob) { BlobRecord(field, blob).write(file); };
+  for (const Blob& blob : state.history) write(caffe::SolverState::kHistoryFieldNumber, blob);
+  for (const NamedSlot& slot : state.slots) write(caffe::SolverState::kSlotFieldNumber, slot.blob);
+  for (const Blob& blob : state.averages) write(caffe::SolverState::kAverageFieldNumber, blob);
   std::string iter;
   append_key(iter, caffe::SolverState::kIterFieldNumber, Wire::kVarint);
   append_varint(iter, static_cast<uint64_t>(state.iter));
@@ -174,9 +251,15 @@ void write_hdf5_state(const std::string& path, const State& state) {
   file.integer("iter", static_cast<int>(state.iter));
   file.text("learned_net", state.learned_net);
   file.integer("current_step", state.current_step);
+  const auto put = [&](const char* group, size_t i, const Blob& blob) {
+    file.blob(fmt::format("{}/{}", group, i), blob.shape, blob.values);
+  };
   file.group("history");
-  for (size_t h = 0; h < state.history.size(); ++h)
-    file.blob(fmt::format("history/{}", h), state.history[h].shape, state.history[h].values);
+  for (size_t h = 0; h < state.history.size(); ++h) put("history", h, state.history[h]);
+  if (!state.slots.empty()) file.group("crema_slot");
+  for (size_t i = 0; i < state.slots.size(); ++i) put("crema_slot", i, state.slots[i].blob);
+  if (!state.averages.empty()) file.group("crema_average");
+  for (size_t i = 0; i < state.averages.size(); ++i) put("crema_average", i, state.averages[i]);
   caffe::SolverState own = to_proto(state);
   own.set_iter(static_cast<int>(state.iter));
   file.bytes("crema_state", own.SerializeAsString());

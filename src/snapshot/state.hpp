@@ -12,6 +12,22 @@
 
 namespace crema::snapshot {
 
+// What a policy remembers that follows a metric; fields as in proto/snapshot.proto.
+struct Follower {
+  int rule = -1;
+  bool started = false;
+  double best = 0;
+  int64_t waited = 0, cooldown = 0, drops = 0, last_event = 0, last_iteration = -1;
+  double sum = 0;
+  int64_t count = 0;
+};
+
+// An array of an optimizer, where parameters have different ones.
+struct NamedSlot {
+  std::string param, name;
+  Blob blob;
+};
+
 struct State {
   int64_t iter = 0;
   std::string learned_net;  // as written in the file
@@ -30,6 +46,12 @@ struct State {
   // The run began with weights files, and these parameters came from them.
   bool weights_given = false;
   std::vector<std::string> loaded;
+  std::vector<std::string> history_slots;  // names of the runs in history; may be unknown
+  std::vector<NamedSlot> slots;            // instead of history
+  std::vector<std::string> param_types;    // ... and with it, one per name
+  std::vector<Blob> averages;              // one per name, or none
+  int64_t average_updates = 0;
+  std::vector<Follower> followers;
 };
 
 // In either format, whatever the name says. Error{kWeights}: missing, truncated, or another kind of

@@ -14,9 +14,12 @@ report::RateGroup ParamGroup::described(const graph::Graph& graph) const {
   return out;
 }
 
-std::vector<ParamGroup> group_parameters(const graph::Graph& graph) {
+std::vector<ParamGroup> group_parameters(const graph::Graph& graph,
+                                         std::span<const optim::ParamSettings> settings) {
   const auto alike = [&](size_t a, size_t b) {
-    return graph.params[a].lr_mult == graph.params[b].lr_mult;
+    const optim::ParamSettings &one = settings[a], &other = settings[b];
+    return one.lr_mult == other.lr_mult && one.freeze.until == other.freeze.until &&
+           one.freeze.from == other.freeze.from && one.optimizer_rule == other.optimizer_rule;
   };
   std::vector<ParamGroup> out;
   for (size_t i = 0; i < graph.params.size(); ++i) {

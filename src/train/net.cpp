@@ -14,6 +14,7 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
 
   graph::BuildOptions build;
   build.backward = options.training;
+  build.caffe_compat = options.caffe_compat;
   build.source_types = data::source_types();
   build.source_shapes = [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
     if (!data::is_source(layer.param.type())) return std::nullopt;

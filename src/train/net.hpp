@@ -27,6 +27,7 @@ struct NetOptions {
   bool training = false;            // plan the backward pass
   bool separate_gradients = false;  // gradients accumulate over several passes
   bool keep_blobs = false;
+  bool caffe_compat = false;  // gradients as BVLC's in chains of layers in place
   uint64_t seed = 0;
   int prefetch_threads = 1;
   const exec::ParamStore* shared = nullptr;  // weights to share by name (a test net)

@@ -1,5 +1,10 @@
 #include "train/rules.hpp"
 
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
 #include "base/text.hpp"
 
 namespace crema::train {
@@ -25,6 +30,26 @@ Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Gr
         out.names.insert(graph.params[static_cast<size_t>(params[b])].name);
     }
   return out;
+}
+
+optim::RunLength run_length(config::SolverConfig& solver, double batches_per_epoch) {
+  const double per_epoch = batches_per_epoch / solver.param.iter_size();
+  if (solver.param.has_max_epoch()) {
+    const Location place = solver.places.at("max_epoch");
+    if (per_epoch <= 0)
+      throw Error(ErrorCode::kConfig,
+                  "max_epoch needs a data source whose length is known, and there is none")
+          .at(place)
+          .advise("write max_iter: N instead, the number of updates");
+    const double updates = std::ceil(solver.param.max_epoch() * per_epoch - 1e-6);
+    if (updates > std::numeric_limits<int32_t>::max())
+      throw Error(ErrorCode::kConfig, fmt::format("{} epochs are {:.0f} updates, more than crema "
+                                                  "counts",
+                                                  solver.param.max_epoch(), updates))
+          .at(place);
+    solver.param.set_max_iter(static_cast<int32_t>(updates));
+  }
+  return {solver.param.max_iter(), per_epoch};
 }
 
 optim::NetFacts facts_of(const graph::Graph& graph, const Loaded& loaded) {

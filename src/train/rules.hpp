@@ -27,6 +27,10 @@ struct Loaded {
 // them.
 Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph);
 
+// How long the run is. A solver's max_epoch becomes its max_iter here. Error{kConfig} if the epoch
+// has no known length (batches_per_epoch 0).
+optim::RunLength run_length(config::SolverConfig& solver, double batches_per_epoch);
+
 optim::NetFacts facts_of(const graph::Graph& graph, const Loaded& loaded);
 
 // What the graph of iteration t is built with. `settings` are in the order of the graph's

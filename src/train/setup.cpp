@@ -1,6 +1,7 @@
-// A trainer's construction, and its state on disk.
+// A trainer's construction.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <random>
 
@@ -16,7 +17,9 @@ Trainer::Trainer(config::SolverConfig solver, TrainOptions options, const Contex
       options_(std::move(options)),
       context_(context),
       reporter_(*context.reporter) {
-  optim::Optimizer(solver_, {});  // its settings are checked before any data are opened
+  // The optimizer's settings are checked before any data are opened, where they do not depend on
+  // the length of those.
+  if (!param_.has_max_epoch()) optim::Optimizer(solver_, {}, {param_.max_iter(), 1});
   note_ignored_fields();
   probe_prefix();
   std::unique_ptr<snapshot::State> state;
@@ -31,10 +34,12 @@ Trainer::Trainer(config::SolverConfig solver, TrainOptions options, const Contex
   }
   build_nets();
   build_optimizer();
-  if (state)
+  if (state) {
     restore(*state);
-  else
+  } else {
     load_weights_files();
+    optimizer_->ema().start(optimizer_->params());
+  }
 }
 
 void Trainer::note_ignored_fields() {
@@ -96,8 +101,8 @@ void Trainer::read_weights_files() {
 std::map<std::string, graph::ParamChoice> Trainer::apply_rules(const graph::Graph& net,
                                                                double batches_per_epoch) {
   if (!weights_files_.empty()) loaded_ = loaded_from(weights_files_, net);
-  const optim::RunLength run{param_.max_iter(), batches_per_epoch / param_.iter_size()};
-  settings_ = optim::resolve_rules(solver_, facts_of(net, loaded_), run);
+  run_length_ = run_length(solver_, batches_per_epoch);
+  settings_ = optim::resolve_rules(solver_, facts_of(net, loaded_), run_length_);
   // Where the frozen set changes during the run, the backward pass stays whole.
   const bool fixed = optim::freeze_boundaries(settings_, param_.max_iter()).empty();
   auto choices = choices_at(iteration_, net, settings_);
@@ -122,6 +127,7 @@ void Trainer::build_nets() {
   options.inputs = options_.inputs;
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
+  options.caffe_compat = param_.caffe_compat();
   options.choose = [this](const graph::Graph& net, double batches_per_epoch) {
     return apply_rules(net, batches_per_epoch);
   };
@@ -153,7 +159,34 @@ void Trainer::build_optimizer() {
                       {static_cast<const float*>(memory.gradient()), count},
                       settings_[i]});
   }
-  optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params));
+  optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params), run_length_);
+  check_metrics();
+}
+
+// The metrics that policies follow must be there.
+void Trainer::check_metrics() {
+  for (const auto& group : optimizer_->groups()) {
+    const optim::MetricFollower* follower = group->policy->follower();
+    if (follower == nullptr) continue;
+    const optim::Metric& metric = follower->metric();
+    const std::string field =
+        (group->rule < 0 ? "" : fmt::format("param_rule[{}].optimizer.", group->rule)) + "plateau.";
+    const auto place = [&](const char* name) { return solver_.places.at(field + name); };
+    if (metric.test && metric.test_net >= static_cast<int>(test_nets_.size()))
+      throw Error(ErrorCode::kConfig,
+                  fmt::format("plateau follows test net {}, but there are {} test nets",
+                              metric.test_net, test_nets_.size()))
+          .at(place(metric.test_net == 0 ? "phase" : "test_net"))
+          .advise("test nets are counted from 0; test_iter and test_interval say what is tested");
+    const Net& net = metric.test ? *test_nets_[static_cast<size_t>(metric.test_net)] : *net_;
+    std::vector<std::string> names{"loss"};
+    for (const graph::OutputInfo& output : net.graph().outputs) names.push_back(output.name);
+    if (std::count(names.begin(), names.end(), metric.name) == 0)
+      throw Error(ErrorCode::kConfig,
+                  fmt::format("plateau follows '{}', which is no output of that net", metric.name))
+          .at(place("metric"))
+          .advise(suggestion(metric.name, names));
+  }
 }
 
 void Trainer::load_weights_files() {
@@ -163,90 +196,6 @@ void Trainer::load_weights_files() {
     for (const auto& test : test_nets_) load_weights(file, *test);
   }
   weights_files_.clear();
-}
-
-void Trainer::restore(const snapshot::State& state) {
-  reporter_.info("Resuming from " + options_.snapshot);
-  const std::string type = solver_type();
-  if (!state.solver_type.empty() && state.solver_type != type)
-    throw Error(ErrorCode::kWeights, fmt::format("{} was written by {}, the solver says {}",
-                                                 options_.snapshot, state.solver_type, type))
-        .at(solver_.places.at("type"))
-        .advise(
-            "resume with the optimizer that wrote it, or start from its weights with --weights");
-  if (!state.learned_net.empty())
-    load_weights(snapshot::read_weights_of(state, options_.snapshot), *net_);
-  const size_t params = optimizer_->params().size();
-  const size_t slots = static_cast<size_t>(optimizer_->slot_count());
-  if (state.history.size() != params * slots)
-    throw Error(ErrorCode::kWeights,
-                fmt::format("{} holds {} history blobs, {} with {} parameters needs {}",
-                            options_.snapshot, state.history.size(), type, params, params * slots))
-        .advise(
-            "net and optimizer must be those that wrote the state; to keep only the weights, "
-            "pass the .caffemodel with --weights");
-  for (size_t h = 0; h < state.history.size(); ++h) {
-    const size_t p = h % params;
-    const snapshot::Blob& blob = state.history[h];
-    if (static_cast<int64_t>(blob.values.size()) != net_->graph().params[p].shape.count())
-      throw Error(ErrorCode::kWeights,
-                  fmt::format("history blob {} in {} is {}, parameter '{}' is {}", h,
-                              options_.snapshot, blob.shape.text(), net_->graph().params[p].name,
-                              net_->graph().params[p].shape.text()));
-    net_->params().from_plain(
-        p, blob.values, optimizer_->slot(static_cast<int>(h / params), static_cast<int>(p)).data());
-  }
-  for (size_t p = 0; p < params; ++p)
-    optimizer_->set_step_count(static_cast<int>(p),
-                               state.step_counts.empty() ? iteration_ : state.step_counts.at(p));
-  loss_window_ = state.loss_window;
-  batches_ = state.batches_read ? *state.batches_read : iteration_ * param_.iter_size();
-  // BVLC begins again at the first record.
-  first_batch_ = param_.caffe_compat() ? -batches_ : 0;
-  reporter_.info(
-      fmt::format("SGDSolver: restoring history; data go on at batch {}", first_batch_ + batches_));
-}
-
-std::pair<std::string, std::string> Trainer::snapshot_paths() const {
-  const std::string stem = fmt::format("{}_iter_{}", param_.snapshot_prefix(), iteration_);
-  const std::string ending = hdf5() ? ".h5" : "";
-  return {stem + ".caffemodel" + ending, stem + ".solverstate" + ending};
-}
-
-void Trainer::snapshot() {
-  const auto [weights, path] = snapshot_paths();
-  const std::vector<snapshot::LayerRecord> layers =
-      weights_of(*net_, param_.snapshot_diff() ? optimizer_.get() : nullptr);
-  snapshot::State state;
-  state.learned_net_crc32 = hdf5() ? snapshot::write_hdf5_weights(weights, layers)
-                                   : snapshot::write_weights(weights, net_->graph().name, layers);
-  state.iter = iteration_;
-  state.learned_net = weights;
-  state.current_step = iteration_ > 0 ? optimizer_->policy().current_step(iteration_ - 1) : 0;
-  state.by_crema = true;
-  state.seed = seed_;
-  state.solver_type = solver_type();
-  state.loss_window = loss_window_;
-  state.batches_read = batches_;
-  state.weights_given = loaded_.given;
-  state.loaded.assign(loaded_.names.begin(), loaded_.names.end());
-  const int params = static_cast<int>(optimizer_->params().size());
-  for (int p = 0; p < params; ++p) {
-    state.param_names.push_back(net_->graph().params[static_cast<size_t>(p)].name);
-    state.step_counts.push_back(optimizer_->step_count(p));
-  }
-  for (int slot = 0; slot < optimizer_->slot_count(); ++slot)
-    for (int p = 0; p < params; ++p) {
-      snapshot::Blob blob;
-      blob.shape = net_->graph().params[static_cast<size_t>(p)].shape;
-      blob.values =
-          net_->params().to_plain(static_cast<size_t>(p), optimizer_->slot(slot, p).data());
-      state.history.push_back(std::move(blob));
-    }
-  (hdf5() ? snapshot::write_hdf5_state : snapshot::write_state)(path, state);
-  result_.weights = weights;
-  result_.state = path;
-  reporter_.emit(report::Snapshotted{iteration_, weights, path, hdf5()});
 }
 
 std::string newest_snapshot(const std::string& prefix) {

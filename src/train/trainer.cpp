@@ -8,6 +8,23 @@
 
 namespace crema::train {
 
+namespace {
+
+constexpr int kTraining = -1;  // not a test net
+
+double mean_of(const std::string& name, const std::vector<report::Output>& outputs) {
+  for (const report::Output& output : outputs) {
+    if (output.name != name) continue;
+    double sum = 0;
+    for (const double value : output.values) sum += value;
+    return sum / static_cast<double>(output.values.size());
+  }
+  CREMA_CHECK(false, "no output " + name);
+  return 0;
+}
+
+}  // namespace
+
 TrainResult Trainer::run() {
   size_t parameters = 0;
   for (const graph::ParamInfo& p : net_->graph().params)
@@ -25,7 +42,7 @@ TrainResult Trainer::run() {
   if (started.batch_size > 0)
     started.iterations_per_epoch =
         static_cast<double>(net_->samples()) / static_cast<double>(started.batch_size);
-  groups_ = group_parameters(net_->graph());
+  groups_ = group_parameters(net_->graph(), settings_);
   for (const ParamGroup& group : groups_) started.groups.push_back(group.described(net_->graph()));
   reporter_.emit(started);
   watch_.restart();
@@ -51,6 +68,7 @@ void Trainer::iterate() {
   iteration_loss_ = loss / param_.iter_size();
   check_finite(iteration_loss_);
   smooth(iteration_loss_);
+  follow(kTraining, smoothed(), {});
   if (param_.display() > 0 && iteration_ % param_.display() == 0) display(since_display_.seconds());
   update();
   if (options_.signals) handle(options_.signals->poll());
@@ -94,11 +112,27 @@ void Trainer::update() {
   iterated.rate = done.rate;
   iterated.iteration_loss = iteration_loss_;
   for (const ParamGroup& group : groups_)
-    iterated.group_rates.push_back(done.rate * net_->graph().params[group.members[0]].lr_mult);
+    iterated.group_rates.push_back(optimizer_->rate(group.members[0], iteration_ - 1));
   if (done.gradient_norm >= 0) iterated.gradient_norm = done.gradient_norm;
   iterated.clip_scale = done.clip_scale;
   reporter_.emit(iterated);
   if (options_.after_update) options_.after_update(iteration_, iteration_loss_, done.rate);
+}
+
+// Tells the policies that follow a metric of it. `outputs` are those of a test.
+void Trainer::follow(int test_net, double loss, const std::vector<report::Output>& outputs) {
+  for (const auto& group : optimizer_->groups()) {
+    optim::MetricFollower* follower = group->policy->follower();
+    if (follower == nullptr) continue;
+    const optim::Metric& metric = follower->metric();
+    if ((metric.test ? metric.test_net : kTraining) != test_net) continue;
+    double value = loss;
+    if (metric.name != "loss")
+      value = mean_of(metric.name, metric.test ? outputs : net_->outputs());
+    if (follower->observe(iteration_, value) && group->rule < 0)
+      reporter_.emit(
+          report::RateStepped{iteration_, group->policy->current_step(iteration_), "Plateau"});
+  }
 }
 
 void Trainer::smooth(double loss) {
@@ -146,8 +180,21 @@ void Trainer::handle(Action action) {
 }
 
 void Trainer::test_all() {
-  for (int i = 0; i < static_cast<int>(test_nets_.size()) && !stop_; ++i)
-    if (!test(i)) reporter_.info("Test interrupted.");
+  const bool average = optimizer_->ema().on() && param_.ema().test();
+  if (average) exchange_average();
+  try {
+    for (int i = 0; i < static_cast<int>(test_nets_.size()) && !stop_; ++i)
+      if (!test(i)) reporter_.info("Test interrupted.");
+  } catch (...) {
+    if (average) exchange_average();
+    throw;
+  }
+  if (average) exchange_average();
+}
+
+void Trainer::exchange_average() {
+  optimizer_->ema().swap(optimizer_->params());
+  averaged_ = !averaged_;
 }
 
 bool Trainer::test(int index) {
@@ -174,6 +221,7 @@ bool Trainer::test(int index) {
   if (param_.test_compute_loss()) tested.loss = loss / batches;
   result_.tests.push_back({iteration_, index, tested.loss, sums});
   reporter_.emit(tested);
+  follow(index, loss / batches, sums);
   return true;
 }
 

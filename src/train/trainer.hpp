@@ -64,6 +64,8 @@ class Trainer {
   void snapshot();
 
  private:
+  // The optimizer of all parameters, the solver's own if they differ.
+  const std::string& history_type() const;
   void note_ignored_fields();
   void choose_seed(const snapshot::State* state);
   void read_weights_files();
@@ -73,7 +75,16 @@ class Trainer {
   void build_nets();
   void build_optimizer();
   void load_weights_files();
+  void check_metrics();
   void restore(const snapshot::State& state);
+  void restore_history(const snapshot::State& state);
+  void restore_slots(const snapshot::State& state);
+  void restore_average(const snapshot::State& state);
+  void save_slots(snapshot::State& state);
+  uint32_t write_weights(const std::string& path, bool with_steps);  // returns the CRC-32
+  snapshot::Blob blob_of(size_t param, const float* physical) const;
+  void set_from(const snapshot::Blob& blob, const std::string& what, size_t param,
+                float* physical) const;
   void probe_prefix() const;
   void check_names() const;
   bool hdf5() const { return param_.snapshot_format() == caffe::SolverParameter::HDF5; }
@@ -82,11 +93,13 @@ class Trainer {
   double pass();
   void display(double seconds);
   void update();
+  void follow(int test_net, double loss, const std::vector<report::Output>& outputs);
   void smooth(double loss);
   double smoothed() const;
   void check_finite(double loss) const;
   void handle(Action action);
   void test_all();
+  void exchange_average();
   bool test(int index);
   void finish();
   std::pair<std::string, std::string> snapshot_paths() const;  // weights, state
@@ -102,6 +115,7 @@ class Trainer {
   std::unique_ptr<optim::Optimizer> optimizer_;
   std::vector<snapshot::WeightsFile> weights_files_;  // until they are loaded
   Loaded loaded_;
+  optim::RunLength run_length_;
   std::vector<optim::ParamSettings> settings_;  // in the order of the net's parameters
   uint64_t seed_ = 0;
   int64_t iteration_ = 0;    // completed updates
@@ -113,6 +127,7 @@ class Trainer {
   int64_t last_display_ = 0;
   double iteration_loss_ = 0;
   bool stop_ = false;
+  bool averaged_ = false;  // the parameters hold their moving average, and the average the values
   TrainResult result_;
 };
 

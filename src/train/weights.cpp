@@ -103,7 +103,7 @@ std::vector<snapshot::LayerRecord> weights_of(Net& net, const optim::Optimizer* 
       snapshot::Blob blob;
       blob.shape = layer.decls[b].shape;
       blob.values = net.params().value(p);
-      if (steps) blob.diff = net.params().to_plain(p, steps->last_step(static_cast<int>(p)).data());
+      if (steps) blob.diff = net.params().to_plain(p, steps->last_step(p).data());
       blob.shared = is_shared(graph, l, b);
       record.blobs.push_back(std::move(blob));
     }

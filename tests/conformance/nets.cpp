@@ -20,6 +20,7 @@ class NetCase {
                               file_.text("phase") == "TEST" ? caffe::TEST : caffe::TRAIN,
                               static_cast<int>(file_.number("level", 0)), file_.lines("stages"));
     skip_unknown_types(config::filter(net_));
+    options_.caffe_compat = true;
   }
 
   std::string run() {

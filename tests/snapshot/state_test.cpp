@@ -35,6 +35,43 @@ State small_state() {
   return s;
 }
 
+// Of a run whose parameters have different optimizers.
+State mixed_state() {
+  State s = small_state();
+  s.history.clear();
+  s.slots = {{"ip/0", "m", {{2}, false, {1, 2}}},
+             {"ip/0", "v", {{2}, false, {3, 4}}},
+             {"ip/1", "momentum", {{}, false, {5}}}};
+  s.param_types = {"Adam", "SGD"};
+  s.averages = {{{2}, false, {6, 7}}, {{}, false, {8}}};
+  s.average_updates = 299;
+  s.followers = {{-1, true, 0.1, 2, 1, 3, 250, 299, 0.3, 4}, {5}};
+  return s;
+}
+
+TEST(State, RoundTripOfSeveralOptimizers) {
+  const Folder folder;
+  write_state(folder / "s", mixed_state());
+  const State back = read_state(folder / "s");
+  EXPECT_THAT(back.history, IsEmpty());
+  ASSERT_EQ(back.slots.size(), 3u);
+  EXPECT_EQ(back.slots[1].param, "ip/0");
+  EXPECT_EQ(back.slots[1].name, "v");
+  EXPECT_THAT(back.slots[1].blob.values, ElementsAre(3, 4));
+  EXPECT_EQ(back.slots[2].name, "momentum");
+  EXPECT_THAT(back.param_types, ElementsAre("Adam", "SGD"));
+  ASSERT_EQ(back.averages.size(), 2u);
+  EXPECT_THAT(back.averages[0].values, ElementsAre(6, 7));
+  EXPECT_EQ(back.average_updates, 299);
+  ASSERT_EQ(back.followers.size(), 2u);
+  const Follower& f = back.followers[0];
+  EXPECT_TRUE(f.rule == -1 && f.started && f.best == 0.1 && f.waited == 2 && f.cooldown == 1 &&
+              f.drops == 3 && f.last_event == 250 && f.last_iteration == 299 && f.sum == 0.3 &&
+              f.count == 4);
+  EXPECT_EQ(back.followers[1].rule, 5);
+  EXPECT_EQ(back.followers[1].last_iteration, -1);
+}
+
 TEST(State, RoundTrip) {
   const Folder folder;
   const State s = small_state();
@@ -182,22 +219,41 @@ TEST(StateErrors, ContradictionsAreNamed) {
   EXPECT_THAT(broken([](S& s) { s.mutable_history(2)->add_data(1); }),
               HasSubstr("history 2: the shape scalar needs 1 values, there are 2"));
   EXPECT_THAT(broken([](S& s) { s.clear_iter(); }), HasSubstr("does not say its iteration"));
+  EXPECT_THAT(broken([](S& s) { s.add_history_slot("m"); }),
+              HasSubstr("holds 4 history blobs, not 1 for each of its 2 parameters"));
+  EXPECT_THAT(broken([](S& s) {
+                s.clear_param_name();
+                s.clear_step_count();
+                s.add_history_slot("m");
+              }),
+              HasSubstr("not 1 for each of its 0 parameters"));
+  EXPECT_THAT(broken([](S& s) { s.add_slot()->add_data(1); }),
+              HasSubstr("names 0 parameters and 0 arrays for 1 arrays"));
+  EXPECT_THAT(broken([](S& s) { s.add_slot_name("m"); }), HasSubstr("1 arrays for 0 arrays"));
+  EXPECT_THAT(broken([](S& s) { s.add_param_type("SGD"); }), HasSubstr("optimizers of 1"));
+  EXPECT_THAT(broken([](S& s) { s.add_average()->add_data(1); }), HasSubstr("averages of 1"));
+  EXPECT_THAT(broken([](S& s) { s.add_follower()->set_drops(-1); }),
+              HasSubstr("counts observations below 0"));
 }
 
 TEST(StateDamage, EveryTruncationIsNoticed) {
   const Folder folder;
-  write_state(folder / "whole", small_state());
-  const std::string bytes = read_file(folder / "whole", ErrorCode::kWeights);
-  for (size_t n = 0; n < bytes.size(); ++n)
-    EXPECT_NE(wrong(folder.put("cut", bytes.substr(0, n))), "") << n << " of " << bytes.size();
-  EXPECT_EQ(wrong(folder.put("cut", bytes)), "");
+  for (const State& state : {small_state(), mixed_state()}) {
+    write_state(folder / "whole", state);
+    const std::string bytes = read_file(folder / "whole", ErrorCode::kWeights);
+    for (size_t n = 0; n < bytes.size(); ++n)
+      EXPECT_NE(wrong(folder.put("cut", bytes.substr(0, n))), "") << n << " of " << bytes.size();
+    EXPECT_EQ(wrong(folder.put("cut", bytes)), "");
+  }
 }
 
 TEST(StateDamage, FlippedBytesNeverCrash) {
   const Folder folder;
   write_state(folder / "whole", small_state());
+  write_state(folder / "mixed", mixed_state());
   std::mt19937 random(3);
-  for (const std::string& path : {folder / "whole", fixture("snap_iter_7.solverstate")}) {
+  for (const std::string& path :
+       {folder / "whole", folder / "mixed", fixture("snap_iter_7.solverstate")}) {
     const std::string bytes = read_file(path, ErrorCode::kWeights);
     int noticed = 0;
     for (int round = 0; round < 1500; ++round) {
@@ -233,6 +289,9 @@ TEST(StateWriting, NonsenseIsABug) {
   EXPECT_THROW(write_state(folder / "s", s), LogicError);
   s = small_state();
   s.history.pop_back();
+  EXPECT_THROW(write_state(folder / "s", s), LogicError);
+  s = mixed_state();
+  s.param_types.pop_back();
   EXPECT_THROW(write_state(folder / "s", s), LogicError);
   EXPECT_THAT(folder.names(), IsEmpty());
 }

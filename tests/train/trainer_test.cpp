@@ -2,58 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <utility>
 
 #include "base/files.hpp"
-#include "engines/reference/engine.hpp"
 #include "snapshot/hdf5_file.hpp"
+#include "train/trainer_fixture.hpp"
 
 namespace crema::train {
 namespace {
 
-const std::string kHere = CREMA_TEST_DIR "/train/";
-
-// Events are counted, nothing is printed.
-class Quiet final : public report::Sink {
- public:
-  explicit Quiet(std::vector<report::Event>& events) : events_(events) {}
-  void on(const report::Event& event) override { events_.push_back(event); }
-
- private:
-  std::vector<report::Event>& events_;
-};
-
-class TrainerTest : public ::testing::Test {
- protected:
-  TrainerTest() {
-    reporter_.add(std::make_unique<Quiet>(events_));
-    context_.engines = {&engine_};
-    context_.reporter = &reporter_;
-    folder_ = std::filesystem::path(::testing::TempDir()) /
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(folder_);
-  }
-  ~TrainerTest() override { std::filesystem::remove_all(folder_); }
-
-  std::string prefix() const { return (folder_ / "run").string(); }
-  config::SolverConfig solver(const std::string& file, std::vector<std::string> overrides = {}) {
-    overrides.push_back("snapshot_prefix=\"" + prefix() + "\"");
-    return config::read_solver(kHere + file, overrides);
-  }
-  template <class Kind>
-  int count() const {
-    int n = 0;
-    for (const report::Event& event : events_) n += std::holds_alternative<Kind>(event);
-    return n;
-  }
-
-  ReferenceEngine engine_;
-  report::Reporter reporter_;
-  Context context_;
-  std::vector<report::Event> events_;
-  std::filesystem::path folder_;
-};
+class TrainerTest : public TrainerFixture {};
 
 // The question that crema comes from: two parameters, one of them at twice the rate.
 TEST_F(TrainerTest, toy_problem_moves_each_parameter_at_its_own_rate) {

@@ -34,6 +34,35 @@ TEST_F(ErrorsTest, mistakes_of_meaning_are_collected_too) {
   EXPECT_TRUE(run.says("did you mean 'data'?")) << run.err;
 }
 
+TEST_F(ErrorsTest, layer_types_that_are_not_there_come_with_what_to_write_instead) {
+  const Outcome run = crema("plan --model=" + fixtures + "absent_types.prototxt");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_EQ(reports(run), 2) << run.err;
+  EXPECT_TRUE(
+      run.says("absent_types.prototxt:4:9: error: layer 'mine': type Python runs code in "
+               "Python, which crema does not do"))
+      << run.err;
+  EXPECT_TRUE(run.says("a layer type in C++")) << run.err;
+  EXPECT_TRUE(run.says("write Convolution with group: the number of channels")) << run.err;
+}
+
+TEST_F(ErrorsTest, a_gradient_that_does_not_exist_is_refused_with_what_asks_for_it) {
+  const Outcome run =
+      crema("train --solver=" + fixtures + "row_out_of_range_solver.prototxt --set " +
+            "net=" + fixtures + "force_backward_rows.prototxt");
+  EXPECT_EQ(run.code, 2) << run.err;
+  EXPECT_TRUE(run.says("force_backward_rows.prototxt:3:")) << run.err;
+  EXPECT_TRUE(run.says("force_backward: true asks for it")) << run.err;
+}
+
+TEST_F(ErrorsTest, a_row_number_out_of_range_is_an_error_of_the_data) {
+  const Outcome run =
+      crema("train --solver=" + fixtures + "row_out_of_range_solver.prototxt --set " +
+            "net=" + fixtures + "row_out_of_range.prototxt");
+  EXPECT_EQ(run.code, 4) << run.err;
+  EXPECT_TRUE(run.says("layer 'words': index 7 (item 0) is not in 0..6")) << run.err;
+}
+
 TEST_F(ErrorsTest, command_line) {
   EXPECT_EQ(crema("").code, 1);
   EXPECT_EQ(crema("trian").code, 1);

@@ -2,11 +2,9 @@
 //                    u = g * sqrt((k + delta) / (h + delta))
 //                    k = momentum * k + (1 - momentum) * u^2;   w -= r * u
 #include <cmath>
-#include <limits>
 
-#include "optim/fields.hpp"
-#include "optim/rule.hpp"
 #include "optim/rules/elementwise.hpp"
+#include "optim/rules/settings.hpp"
 
 namespace crema::optim {
 namespace {
@@ -18,7 +16,8 @@ class AdaDelta : public UpdateRule {
   void step(const ParamSpans& param, const StepInfo& info) const override {
     float* const h = param.slots[0].data();
     float* const k = param.slots[1].data();
-    const float keep = static_cast<float>(momentum_), add = static_cast<float>(1 - momentum_);
+    const float keep = static_cast<float>(info.momentum);
+    const float add = static_cast<float>(1 - info.momentum);
     const float delta = static_cast<float>(delta_), r = static_cast<float>(info.rate);
     descend(param, info, [=](int64_t i, float g) {
       h[i] = keep * h[i] + add * (g * g);
@@ -32,18 +31,18 @@ class AdaDelta : public UpdateRule {
            "k = momentum * k + (1 - momentum) * u^2;  w -= r * u";
   }
 
+  std::optional<double> momentum() const override { return momentum_; }
+  bool normalises_gradient() const override { return true; }
+
  private:
   double momentum_, delta_;
 };
 
 std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
-  const double momentum = fields.number("momentum"), delta = fields.number("delta");
+  const double momentum = fields.number("momentum"), delta = read_delta(fields);
   fields.check(momentum >= 0 && momentum < 1, "momentum", "in [0, 1)",
                "it is the decay of AdaDelta's averages; 0.95 is common");
-  // Below that, a zero gradient would be divided by zero.
-  fields.check(delta >= std::numeric_limits<float>::min(), "delta", "> 0 (and not denormal)",
-               "the default is 1e-8");
   fields.done();
   return std::make_unique<AdaDelta>(momentum, delta);
 }

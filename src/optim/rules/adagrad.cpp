@@ -1,10 +1,8 @@
 // type: "AdaGrad"   h += g^2;   w -= r * g / (sqrt(h) + delta)
 #include <cmath>
-#include <limits>
 
-#include "optim/fields.hpp"
-#include "optim/rule.hpp"
 #include "optim/rules/elementwise.hpp"
+#include "optim/rules/settings.hpp"
 
 namespace crema::optim {
 namespace {
@@ -23,16 +21,15 @@ class AdaGrad : public UpdateRule {
   }
   std::string formula() const override { return "h += g^2;  w -= r * g / (sqrt(h) + delta)"; }
 
+  bool normalises_gradient() const override { return true; }
+
  private:
   double delta_;
 };
 
 std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
-  const double delta = fields.number("delta");
-  // Below that, a zero gradient would be divided by zero.
-  fields.check(delta >= std::numeric_limits<float>::min(), "delta", "> 0 (and not denormal)",
-               "the default is 1e-8");
+  const double delta = read_delta(fields);
   fields.check(fields.number("momentum") == 0, "momentum", "0",
                "AdaGrad has no momentum; Adam is the adaptive rule that has");
   fields.done();

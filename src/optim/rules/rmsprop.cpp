@@ -1,10 +1,8 @@
 // type: "RMSProp"   h = rms_decay * h + (1 - rms_decay) * g^2;   w -= r * g / (sqrt(h) + delta)
 #include <cmath>
-#include <limits>
 
-#include "optim/fields.hpp"
-#include "optim/rule.hpp"
 #include "optim/rules/elementwise.hpp"
+#include "optim/rules/settings.hpp"
 
 namespace crema::optim {
 namespace {
@@ -26,17 +24,16 @@ class RmsProp : public UpdateRule {
     return "h = rms_decay * h + (1 - rms_decay) * g^2;  w -= r * g / (sqrt(h) + delta)";
   }
 
+  bool normalises_gradient() const override { return true; }
+
  private:
   double decay_, delta_;
 };
 
 std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
-  const double decay = fields.number("rms_decay"), delta = fields.number("delta");
+  const double decay = fields.number("rms_decay"), delta = read_delta(fields);
   fields.check(decay >= 0 && decay < 1, "rms_decay", "in [0, 1)");
-  // Below that, a zero gradient would be divided by zero.
-  fields.check(delta >= std::numeric_limits<float>::min(), "delta", "> 0 (and not denormal)",
-               "the default is 1e-8");
   fields.check(fields.number("momentum") == 0, "momentum", "0",
                "RMSProp has no momentum here; Adam is the adaptive rule that has");
   fields.done();
