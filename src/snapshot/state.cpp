@@ -188,13 +188,14 @@ State read_hdf5(const std::string& path) {
   if (file.has("learned_net")) out.learned_net = file.text("learned_net");
   const auto blobs = [&](const std::string& group) {
     std::vector<Blob> found;
-    const size_t count = file.has(group) ? file.links(group).size() : 0;
+    const size_t count = file.links(group).size();
     for (size_t i = 0; i < count; ++i) found.push_back(file.blob(fmt::format("{}/{}", group, i)));
     return found;
   };
   out.history = blobs("history");
-  out.averages = blobs("crema_average");
-  std::vector<Blob> slots = blobs("crema_slot");
+  if (file.has("crema_average")) out.averages = blobs("crema_average");
+  std::vector<Blob> slots;
+  if (file.has("crema_slot")) slots = blobs("crema_slot");
   add_slots(proto, slots, path, out);
   return out;
 }

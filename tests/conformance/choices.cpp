@@ -18,6 +18,14 @@ std::string note_instead_of_refusal(const std::string& reject) {
   return it == table.end() ? std::string() : it->second;
 }
 
+std::string beyond_bvlc(const std::string& solver_file) {
+  static const std::set<std::string> types{"SGD",     "Nesterov", "AdaGrad",
+                                           "RMSProp", "AdaDelta", "Adam"};
+  const std::string type = config::read_solver(solver_file).param.type();
+  return types.contains(type) ? std::string()
+                              : fmt::format("crema has the optimizer {}, BVLC does not", type);
+}
+
 bool bvlc_overwrites_gradient(const graph::LayerInfo& layer, size_t blob,
                               const graph::Graph& graph) {
   if (layer.type == "Parameter") return true;

@@ -88,6 +88,8 @@ bool bvlc_overwrites_gradient(const graph::LayerInfo& layer, size_t blob,
 // A note that crema gives about a definition of rejects/ that it accepts; "" for all others, which
 // must be refused.
 std::string note_instead_of_refusal(const std::string& reject);
+// Of a solver that crema accepts: what in it BVLC does not have; "" if nothing.
+std::string beyond_bvlc(const std::string& solver_file);
 // Prints that a case passes with crema's own behaviour.
 void say_differs(const std::string& what, const std::string& why);
 
