@@ -36,14 +36,14 @@ TEST_F(ProgramTest, mechanisms_shows_where_a_gradient_factor_is_a_rate) {
   std::istringstream lines(run.out);
   for (std::string line; std::getline(lines, line);)
     for (const auto& [name, want] : table) {
-      if (!line.starts_with(name)) continue;
+      if (!line.starts_with(name) || line.find('(') == std::string::npos) continue;
       ++found;
       const auto cells = cells_of(line.substr(26));
       ASSERT_EQ(cells.size(), want->size()) << line;
       for (size_t i = 0; i < cells.size(); ++i) {
         EXPECT_EQ(cells[i].first, (*want)[i]) << line;
         const bool same = cells[i].first == "equal" || cells[i].first == "no effect";
-        EXPECT_TRUE(same ? cells[i].second < 1e-5 : cells[i].second > 0.01) << line;
+        EXPECT_TRUE(same ? cells[i].second < 1e-4 : cells[i].second > 0.01) << line;
       }
     }
   EXPECT_EQ(found, table.size()) << run.out;
