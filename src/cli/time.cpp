@@ -67,7 +67,7 @@ void describe_steps(const plan::Plan& plan, const StepTimes& times, TimingReport
     const plan::Step& step = plan.steps[i];
     const bool forward = static_cast<int>(i) < plan.forward_steps;
     TimingRow row;
-    row.kind = step.op->kind();
+    row.kind = plan::operation_text(plan, step);
     row.pass = forward ? "forward" : "backward";
     row.engine = step.engine;
     row.implementation = step.implementation;

@@ -16,17 +16,6 @@ std::string bytes_text(size_t bytes) {
   return fmt::format("{} B", bytes);
 }
 
-std::string direction(const Step& step, const Plan& plan) {
-  if (step.part == ops::kForward) return step.op->kind();
-  std::string wrt;
-  for (size_t i = 0; i < step.diff_src.size(); ++i)
-    if (step.diff_src[i] != kNone) {
-      wrt += wrt.empty() ? "" : ", ";
-      wrt += plan.graph->values[plan.tensors[step.diff_src[i]].value].name;
-    }
-  return fmt::format("{} {}", step.op->kind(), wrt);
-}
-
 std::string layouts(const Plan& plan, const std::vector<int>& ids) {
   std::string out;
   for (const int id : ids) {
@@ -54,8 +43,9 @@ std::string describe_step(const Plan& plan, const Step& step) {
                                          layouts(plan, step.src);
   std::string line = fmt::format(
       "{:<18} {:<34} {:<26} {} -> {}  {}", step.layer == kNone ? "" : graph.layers[step.layer].name,
-      direction(step, plan), step.engine + ":" + step.implementation, from.empty() ? "-" : from,
-      layouts(plan, forward ? step.dst : step.diff_src), bytes_text(written_bytes(plan, step)));
+      operation_text(plan, step), step.engine + ":" + step.implementation,
+      from.empty() ? "-" : from, layouts(plan, forward ? step.dst : step.diff_src),
+      bytes_text(written_bytes(plan, step)));
   const std::string detail = step.op->describe();
   if (!detail.empty()) line += "  (" + detail + ")";
   line += "\n";
@@ -65,6 +55,17 @@ std::string describe_step(const Plan& plan, const Step& step) {
 }
 
 }  // namespace
+
+std::string operation_text(const Plan& plan, const Step& step) {
+  if (step.part == ops::kForward) return step.op->kind();
+  std::string wrt;
+  for (size_t i = 0; i < step.diff_src.size(); ++i)
+    if (step.diff_src[i] != kNone) {
+      wrt += wrt.empty() ? "" : ", ";
+      wrt += plan.graph->values[plan.tensors[step.diff_src[i]].value].name;
+    }
+  return fmt::format("{} {}", step.op->kind(), wrt);
+}
 
 std::string explain(const Plan& plan) {
   std::string out;
@@ -113,7 +114,7 @@ std::string explain_memory(const Plan& plan) {
     const Step& step = plan.steps[i];
     out += fmt::format("{:>4}  {:>10}  {:<18} {}\n", i, bytes_text(bytes),
                        step.layer == kNone ? "" : plan.graph->layers[step.layer].name,
-                       direction(step, plan));
+                       operation_text(plan, step));
   }
   out += fmt::format("Peak {} at step {}, arena {}. Live there:\n", bytes_text(peak), peak_step,
                      bytes_text(plan.arena_bytes));

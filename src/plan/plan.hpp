@@ -89,6 +89,8 @@ const std::vector<std::string>& skippable_passes();
 Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines,
                const PlanOptions& options);
 
+// What a step computes: "convolution", "convolution d(conv1/weight), d(conv1/bias)", "reorder".
+std::string operation_text(const Plan& plan, const Step& step);
 // A table of all steps: layer, op, engine, layouts, bytes, refusals with reasons; then totals.
 std::string explain(const Plan& plan);
 // The memory map: live bytes at each step, the peak, and what is live there.

@@ -70,9 +70,9 @@ TEST_F(TimeTest, a_convolution_counts_its_multiply_adds) {
 TEST_F(TimeTest, text_and_csv_say_the_same_things) {
   const Outcome text = crema("time --iterations=1 " + net());
   ASSERT_EQ(text.code, 0) << text.err;
-  for (const char* word :
-       {"measured limits", "GFLOP/s", "GB/s", "limit", "conv1  Convolution", "conv1  convolution  ",
-        "forward-backward", "SGD", "iteration", "samples/s", "peak resident"})
+  for (const char* word : {"measured limits", "GFLOP/s", "GB/s", "limit", "conv1  Convolution",
+                           "conv1  convolution  ", "convolution d(conv1/weight), d(conv1/bias)",
+                           "forward-backward", "SGD", "iteration", "samples/s", "peak resident"})
     EXPECT_NE(text.out.find(word), std::string::npos) << word << "\n" << text.out;
   EXPECT_TRUE(text.says("Average Forward-Backward: ")) << "Caffe's lines stay in the log";
   const Outcome csv = crema("time --iterations=1 --format=csv " + net());
