@@ -5,7 +5,8 @@ update by SGD with momentum) and per inference, and peak memory.
 Every measurement is a process of its own with a warm-up. The rounds are interleaved: each round
 measures every subject once, so that a drifting machine drifts for all. Reported are medians over
 the rounds of each process's median, minima of all iterations, and geometric means of the ratios to
-PyTorch's best setting (the faster of NCHW and channels_last, of every PyTorch there is)."""
+PyTorch's best setting (of NCHW and channels_last, of every PyTorch there is), for time and memory
+each."""
 
 import argparse
 import datetime
@@ -154,9 +155,10 @@ def geometric_mean(values):
 
 
 def best_of(by_name):
-    """PyTorch's fastest setting, or None."""
+    """The best of PyTorch's settings in time and in memory, each for itself, or None."""
     others = [measured for name, measured in by_name.items() if name != "crema"]
-    return min(others, key=lambda measured: measured["median"]) if others else None
+    return {key: min(measured[key] for measured in others)
+            for key in ("median", "peak_resident")} if others else None
 
 
 def mebi(size):
