@@ -42,7 +42,8 @@ Flags (one dash or two):
   --log=auto|lines|progress     Caffe's log lines, or one progress line
   --synthetic        random input instead of data: train, explain, plan, time (no file is read)
   --batch=N          the batch size of all inputs
-  --shape=data:3x64x64,...      with --synthetic: shapes of one sample of the inputs
+  --shape=data:3x64x64,...      with --synthetic, explain, plan: shapes of one sample of the inputs
+  --epoch_samples=N  explain: samples in an epoch, where the data are missing
   --engines=A,B      onednn, openblas, reference, in order of preference
   --plan_skip=PASS   leaves out a pass of the plan: inplace, memory
   --help, --version

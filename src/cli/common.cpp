@@ -58,8 +58,12 @@ std::pair<std::string, Shape> parse_shape(const std::string& entry) {
 
 }  // namespace
 
-train::InputOptions input_options() {
+train::InputOptions input_options(bool data_optional) {
   train::InputOptions options;
+  options.data_optional = data_optional;
+  if (FLAGS_epoch_samples < 0)
+    throw Error(ErrorCode::kUsage, "--epoch_samples must not be negative");
+  options.epoch_samples = FLAGS_epoch_samples;
   options.synthetic = FLAGS_synthetic;
   if (FLAGS_batch < 0)
     throw Error(ErrorCode::kUsage, fmt::format("--batch={} is no batch size", FLAGS_batch))
@@ -70,7 +74,7 @@ train::InputOptions input_options() {
     if (!options.shapes.emplace(name, shape).second)
       throw Error(ErrorCode::kUsage, fmt::format("--shape names the blob '{}' twice", name));
   }
-  if (!options.shapes.empty() && !options.synthetic)
+  if (!options.shapes.empty() && !options.synthetic && !options.data_optional)
     throw Error(ErrorCode::kUsage, "--shape is for runs without data")
         .advise("add --synthetic; with data, their own shapes hold");
   return options;

@@ -80,7 +80,7 @@ int explain(Session& session) {
   config::SolverConfig solver = load_solver("explain", session);
   if (!solver.param.has_max_epoch()) optim::Optimizer(solver, {}, {solver.param.max_iter(), 1});
   train::NetOptions options;
-  options.inputs = input_options();
+  options.inputs = input_options(true);
   options.training = true;
   int64_t first = 0;
   train::Loaded loaded;
@@ -108,6 +108,7 @@ int explain(Session& session) {
     params.push_back({graph.params[i].name, {}, {}, settings[i]});
   const optim::Optimizer optimizer(solver, std::move(params), run);
   print_heading(solver, optimizer);
+  for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
   for (const std::string& note : graph.notes) std::printf("note: %s\n", note.c_str());
 
   const std::vector<int64_t> at = moments(optimizer.policy(), first, solver.param.max_iter());

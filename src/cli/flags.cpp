@@ -27,7 +27,9 @@ DEFINE_string(log, "auto", "auto, lines (Caffe's log lines) or progress (for a t
 DEFINE_bool(synthetic, false,
             "train, explain, plan, time: random input instead of data; no source is opened");
 DEFINE_int32(batch, 0, "the batch size of all inputs; 0: as the definition says");
-DEFINE_string(shape, "", "with --synthetic: shapes of one sample, data:3x64x64,label:1");
+DEFINE_string(shape, "",
+              "with --synthetic, explain or plan: shapes of one sample, data:3x64x64,label:1");
+DEFINE_int64(epoch_samples, 0, "explain: samples in an epoch, where the data are missing");
 DEFINE_string(format, "text", "time: what is written to standard output: text, csv or json");
 DEFINE_string(compare, "", "time: an older report (JSON) to show ratios to");
 DEFINE_bool(memory, false, "plan: show the memory map, step by step");

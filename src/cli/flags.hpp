@@ -28,6 +28,7 @@ DECLARE_string(format);
 DECLARE_string(compare);
 DECLARE_int32(batch);
 DECLARE_string(shape);
+DECLARE_int64(epoch_samples);
 DECLARE_bool(memory);
 DECLARE_string(events);
 DECLARE_string(tensorboard);

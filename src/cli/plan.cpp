@@ -9,9 +9,10 @@ namespace crema::cli {
 int plan(Session& session) {
   const caffe::Phase phase = phase_flag();
   train::NetOptions options;
-  options.inputs = input_options();
+  options.inputs = input_options(true);
   options.training = phase == caffe::TRAIN;
   train::Net net(load_model("plan", phase), options, session.context);
+  for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
   const plan::Plan& made = net.executor().plan();
   std::fputs((FLAGS_memory ? plan::explain_memory(made) : plan::explain(made)).c_str(), stdout);
   return 0;

@@ -33,8 +33,8 @@ config::NetConfig load_model(const char* verb, caffe::Phase phase);
 // --phase; TRAIN if empty.
 caffe::Phase phase_flag();
 
-// --synthetic, --batch and --shape. Error{kUsage}.
-train::InputOptions input_options();
+// --synthetic, --batch, --shape and --epoch_samples. Error{kUsage}.
+train::InputOptions input_options(bool data_optional = false);
 
 // A blob's numbers as one number or a list.
 nlohmann::json to_json(const std::vector<report::Output>& outputs);

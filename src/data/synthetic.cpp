@@ -30,6 +30,7 @@ std::optional<Shape> image_of(const config::LayerConfig& layer, const SourceType
   if (crop == 0) return image;
   const int64_t channels = image                             ? (*image)[0]
                            : transform.mean_value_size() > 1 ? transform.mean_value_size()
+                           : transform.force_gray()          ? 1
                                                              : 3;
   return Shape{channels, crop, crop};
 }

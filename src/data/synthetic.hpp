@@ -11,9 +11,9 @@
 namespace crema::data {
 
 // Shapes of the layer's tops with the batch axis. The images have crop_size, else the type's own
-// size; as many channels as there are mean_values, 3 where that does not tell. Labels are one
-// number per sample. `given` holds shapes without the batch axis by top name, which win.
-// Error{kConfig} at the layer if a shape is neither given nor told, or too large.
+// size; as many channels as there are mean_values, 1 with force_gray, 3 where that does not tell.
+// Labels are one number per sample. `given` holds shapes without the batch axis by top name, which
+// win. Error{kConfig} at the layer if a shape is neither given nor told, or too large.
 std::vector<Shape> synthetic_shapes(const config::LayerConfig& layer,
                                     const std::map<std::string, Shape>& given);
 

@@ -14,9 +14,13 @@ struct InputOptions {
   // No source is opened: every input is one fixed random batch. Labels are in range of the layers
   // that read them, other numbers are N(0, 1).
   bool synthetic = false;
+  // For nets that are looked at and not run: the same for each source whose data are missing or
+  // for which `shapes` has an entry. Net::notes() says what was assumed.
+  bool data_optional = false;
+  int64_t epoch_samples = 0;  // of the first source, if it is not opened; 0: unknown
   bool fill = false;  // Input layers get a random batch too, which otherwise cannot be trained
   int64_t batch = 0;  // > 0: instead of every batch size in the definition
-  // Shapes of one sample by blob name; of data layers (only with `synthetic`) and Input layers.
+  // Shapes of one sample by blob name; of Input layers, and of data layers that are not opened.
   std::map<std::string, Shape> shapes;
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "data/synthetic.hpp"
 
 namespace crema::train {
@@ -9,8 +11,7 @@ namespace crema::train {
 Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context) {
   const config::NetConfig net =
       with_inputs(config::filter(config), options.inputs, options.shared != nullptr);
-  // First: no shape above a broken source is known.
-  if (!options.inputs.synthetic) open_sources(net, options);
+  open_sources(net, options);  // first: no shape above a broken source is known
 
   graph::BuildOptions build;
   build.backward = options.training;
@@ -18,13 +19,13 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
   build.source_types = data::source_types();
   build.source_shapes = [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
     if (!data::is_source(layer.param.type())) return std::nullopt;
-    if (options.inputs.synthetic) return data::synthetic_shapes(layer, options.inputs.shapes);
-    return opened_.at(layer.param.name())->shapes();
+    return source_shapes_.at(layer.param.name());
   };
   if (options.choose) {
     graph::BuildOptions survey = build;
     survey.backward = false;
-    build.choices = options.choose(graph::build(net, survey), batches_per_epoch(net));
+    build.choices =
+        options.choose(graph::build(net, survey), batches_per_epoch(net, options.inputs));
   }
   graph_ = std::make_shared<graph::Graph>(graph::build(net, build));
 
@@ -48,25 +49,56 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
 
 void Net::open_sources(const config::NetConfig& net, const NetOptions& options) {
   Diagnostics diagnostics;
-  data::LoaderOptions loading;
-  loading.seed = options.seed;
-  loading.threads = options.prefetch_threads;
-  for (const config::LayerConfig& layer : net.layers) {
-    if (!data::is_source(layer.param.type())) continue;
-    diagnostics.guard([&] {
-      opened_[layer.param.name()] = data::open_loader(layer, layer.param.phase(), loading);
-    });
-  }
+  for (const config::LayerConfig& layer : net.layers)
+    if (data::is_source(layer.param.type()))
+      diagnostics.guard([&] { open_source(layer, options); });
   diagnostics.throw_if_any();
 }
 
+void Net::open_source(const config::LayerConfig& layer, const NetOptions& options) {
+  const InputOptions& inputs = options.inputs;
+  const bool stated =
+      std::any_of(layer.param.top().begin(), layer.param.top().end(),
+                  [&](const std::string& top) { return inputs.shapes.contains(top); });
+  std::vector<Shape>& shapes = source_shapes_[layer.param.name()];
+  if (inputs.synthetic || (inputs.data_optional && stated)) {
+    shapes = data::synthetic_shapes(layer, inputs.shapes);
+    return;
+  }
+  data::LoaderOptions loading;
+  loading.seed = options.seed;
+  loading.threads = options.prefetch_threads;
+  try {
+    auto loader = data::open_loader(layer, layer.param.phase(), loading);
+    shapes = loader->shapes();
+    opened_[layer.param.name()] = std::move(loader);
+  } catch (const Error& error) {
+    if (!inputs.data_optional || error.code != ErrorCode::kData) throw;
+    do_without(layer, inputs, error);
+  }
+}
+
+void Net::do_without(const config::LayerConfig& layer, const InputOptions& inputs, Error missing) {
+  std::vector<Shape>& shapes = source_shapes_[layer.param.name()];
+  try {
+    shapes = data::synthetic_shapes(layer, inputs.shapes);
+  } catch (const Error& error) {
+    throw missing.note(error.message).advise(error.hint);
+  }
+  notes_.push_back(fmt::format("{}: {}; '{}' is taken to be {}, --shape={}:... says otherwise",
+                               missing.location.text(), missing.message, layer.param.top(0),
+                               shapes[0].text(), layer.param.top(0)));
+}
+
 // Of the first source of the net.
-double Net::batches_per_epoch(const config::NetConfig& net) const {
+double Net::batches_per_epoch(const config::NetConfig& net, const InputOptions& inputs) const {
   for (const config::LayerConfig& layer : net.layers) {
-    const auto it = opened_.find(layer.param.name());
-    if (it != opened_.end())
-      return static_cast<double>(it->second->samples()) /
-             static_cast<double>(it->second->batch_size());
+    const auto shapes = source_shapes_.find(layer.param.name());
+    if (shapes == source_shapes_.end()) continue;
+    const auto opened = opened_.find(layer.param.name());
+    const int64_t samples =
+        opened == opened_.end() ? inputs.epoch_samples : opened->second->samples();
+    return static_cast<double>(samples) / static_cast<double>(shapes->second.at(0)[0]);
   }
   return 0;
 }

@@ -59,6 +59,8 @@ class Net {
   int64_t batch_size() const;
   // Samples in one epoch of the first source; 0 without sources.
   int64_t samples() const;
+  // What was assumed about missing data, one line each.
+  const std::vector<std::string>& notes() const { return notes_; }
   // The outputs' values after a forward pass.
   std::vector<report::Output> outputs() const;
   // Fills every parameter that is not shared.
@@ -70,16 +72,20 @@ class Net {
     std::vector<size_t> inputs;  // graph input per top
   };
   void open_sources(const config::NetConfig& net, const NetOptions& options);
-  double batches_per_epoch(const config::NetConfig& net) const;
+  void open_source(const config::LayerConfig& layer, const NetOptions& options);
+  void do_without(const config::LayerConfig& layer, const InputOptions& inputs, Error missing);
+  double batches_per_epoch(const config::NetConfig& net, const InputOptions& inputs) const;
   void connect();
 
   std::shared_ptr<graph::Graph> graph_;
   std::shared_ptr<exec::ParamStore> params_;
   std::unique_ptr<exec::Executor> executor_;
   std::map<std::string, std::unique_ptr<data::Loader>> opened_;  // by layer name, until connected
+  std::map<std::string, std::vector<Shape>> source_shapes_;      // by layer name
   std::vector<Feed> feeds_;
   std::vector<std::vector<float>> synthetic_;
   std::set<std::string> shared_names_;
+  std::vector<std::string> notes_;
 };
 
 // Adds one batch's outputs to the sums over batches; empty sums take the first batch's.
