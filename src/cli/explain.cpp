@@ -110,6 +110,12 @@ int explain(Session& session) {
   print_heading(solver, optimizer);
   for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
   for (const std::string& note : graph.notes) std::printf("note: %s\n", note.c_str());
+  for (const graph::CarriedInfo& state : graph.carried)
+    std::printf("state: %s (%s) goes from each batch to the next, 0 at first%s\n",
+                state.name.c_str(),
+                graph.values[static_cast<size_t>(state.value)].shape.text().c_str(),
+                solver.param.caffe_compat() ? " and after a resume (caffe_compat)"
+                                            : "; it is saved in the .solverstate");
 
   const std::vector<int64_t> at = moments(optimizer.policy(), first, solver.param.max_iter());
   std::vector<std::vector<std::string>> rows(1);

@@ -13,8 +13,8 @@ int plan(Session& session) {
   options.training = phase == caffe::TRAIN;
   train::Net net(load_model("plan", phase), options, session.context);
   for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
-  const plan::Plan& made = net.executor().plan();
-  std::fputs((FLAGS_memory ? plan::explain_memory(made) : plan::explain(made)).c_str(), stdout);
+  for (const plan::Plan* made : net.session().plans())
+    std::fputs((FLAGS_memory ? plan::explain_memory(*made) : plan::explain(*made)).c_str(), stdout);
   return 0;
 }
 

@@ -54,7 +54,7 @@ int test(Session& session) {
   std::vector<report::Output> sums;
   for (int b = 0; b < batches; ++b) {
     net.feed(b);
-    loss += net.executor().forward({0, 0, b});
+    loss += net.forward({0, 0, b}, model.header.debug_info() ? &session.reporter : nullptr);
     const std::vector<report::Output> outputs = net.outputs();
     say_batch(session, b, outputs);
     train::accumulate(sums, outputs);

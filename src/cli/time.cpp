@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.hpp"
@@ -20,25 +21,27 @@ constexpr size_t kMostSamples = 1000;
 // Updates are made at a rate that leaves the numbers as they are; the work is the same.
 constexpr float kRate = 1e-9f;
 
-// The times of every step of a plan.
+// The times of every step of the plans.
 class StepTimes {
  public:
-  explicit StepTimes(const plan::Plan& plan) : samples_(plan.steps.size()) {}
   void start() { watch_.restart(); }
-  void step(int index) {
-    std::vector<double>& samples = samples_[static_cast<size_t>(index)];
+  void step(const plan::Plan& plan, int index) {
+    auto& steps = samples_[&plan];
+    steps.resize(plan.steps.size());
+    std::vector<double>& samples = steps[static_cast<size_t>(index)];
     if (samples.size() < kMostSamples) samples.push_back(watch_.seconds() * 1e3);
     watch_.restart();
   }
-  Spread of(size_t step) const { return spread_of(samples_[step]); }
+  Spread of(const plan::Plan& plan, size_t step) const {
+    return spread_of(samples_.at(&plan).at(step));
+  }
 
  private:
   Stopwatch watch_;
-  std::vector<std::vector<double>> samples_;
+  std::map<const plan::Plan*, std::vector<std::vector<double>>> samples_;
 };
 
 struct Measured {
-  explicit Measured(const plan::Plan& plan) : steps(plan) {}
   StepTimes steps;
   std::vector<double> forward, backward, update;  // ms per iteration
 };
@@ -59,10 +62,11 @@ void add(TimingRow& sum, const TimingRow& row) {
   sum.bytes += row.bytes;
 }
 
-// Rows of all steps, and of the layers as their sums.
-void describe_steps(const plan::Plan& plan, const StepTimes& times, TimingReport& report) {
+using LayerSums = std::vector<std::array<TimingRow, 2>>;  // per layer: forward, backward
+
+void describe_steps(const plan::Plan& plan, const StepTimes& times, TimingReport& report,
+                    LayerSums& sums) {
   const auto& layers = plan.graph->layers;
-  std::vector<std::array<TimingRow, 2>> sums(layers.size());
   for (size_t i = 0; i < plan.steps.size(); ++i) {
     const plan::Step& step = plan.steps[i];
     const bool forward = static_cast<int>(i) < plan.forward_steps;
@@ -71,7 +75,7 @@ void describe_steps(const plan::Plan& plan, const StepTimes& times, TimingReport
     row.pass = forward ? "forward" : "backward";
     row.engine = step.engine;
     row.implementation = step.implementation;
-    row.ms = times.of(i);
+    row.ms = times.of(plan, i);
     row.flops = step.flops;
     row.bytes = traffic(plan, step);
     if (step.layer != plan::kNone) {
@@ -85,6 +89,12 @@ void describe_steps(const plan::Plan& plan, const StepTimes& times, TimingReport
     }
     report.ops.push_back(std::move(row));
   }
+}
+
+// Rows of all steps, and of the layers as their sums.
+void describe_steps(const train::Net& net, const StepTimes& times, TimingReport& report) {
+  LayerSums sums(net.graph().layers.size());
+  for (const plan::Plan* plan : net.session().plans()) describe_steps(*plan, times, report, sums);
   for (const auto& pair : sums)
     for (const TimingRow& row : pair)
       if (!row.pass.empty()) report.layers.push_back(row);
@@ -123,35 +133,37 @@ void describe_totals(const Measured& measured, const optim::Optimizer* optimizer
   emit(both, "iteration", sum_of(passes, measured.update));
 }
 
-void describe_memory(const plan::Plan& plan, const optim::Optimizer* optimizer,
+void describe_memory(const train::Net& net, const optim::Optimizer* optimizer,
                      TimingReport& report) {
-  for (const plan::Buffer& buffer : plan.buffers) {
-    if (buffer.storage == plan::Storage::kParamValue) report.weights += buffer.bytes;
-    if (buffer.storage == plan::Storage::kParamGradient) report.gradients += buffer.bytes;
-    if (buffer.storage == plan::Storage::kInput) report.inputs += buffer.bytes;
+  for (const plan::Plan* plan : net.session().plans()) {
+    for (const plan::Buffer& buffer : plan->buffers) {
+      if (buffer.storage == plan::Storage::kParamValue) report.weights += buffer.bytes;
+      if (buffer.storage == plan::Storage::kParamGradient) report.gradients += buffer.bytes;
+      if (buffer.storage == plan::Storage::kInput) report.inputs += buffer.bytes;
+    }
+    report.arena += plan->arena_bytes;
+    report.scratch = std::max(report.scratch, plan->scratch_bytes);
   }
-  report.arena = plan.arena_bytes;
-  report.scratch = plan.scratch_bytes;
   if (optimizer) report.optimizer = optimizer->state_bytes();
   report.peak_resident = peak_memory();
 }
 
 // Caffe's lines around the measurement.
 Measured run(train::Net& net, optim::Optimizer* optimizer, bool backward, Session& session) {
-  exec::Executor& executor = net.executor();
+  exec::Session& passes = net.session();
   report::Reporter& say = session.reporter;
-  Measured out(executor.plan());
+  Measured out;
   net.feed(0);
   say.info("Performing Forward");
-  say.info(fmt::format("Initial loss: {:g}", executor.forward({0, 0, 0})));
+  say.info(fmt::format("Initial loss: {:g}", passes.forward({0, 0, 0})));
   if (backward) {
     say.info("Performing Backward");
-    executor.backward({0, 0, 0});
+    passes.backward({0, 0, 0});
     optimizer->update(0);
   }
   say.info("*** Benchmark begins ***");
   say.info(fmt::format("Testing for {} iterations.", FLAGS_iterations));
-  executor.observer = [&](int step) { out.steps.step(step); };
+  passes.observer = [&](const plan::Plan& plan, int step) { out.steps.step(plan, step); };
   Stopwatch watch;
   const auto lap = [&](std::vector<double>& into, auto&& work) {
     watch.restart();
@@ -161,14 +173,14 @@ Measured run(train::Net& net, optim::Optimizer* optimizer, bool backward, Sessio
   };
   for (int i = 1; i <= FLAGS_iterations; ++i) {
     net.feed(i);
-    lap(out.forward, [&] { executor.forward({0, i, i}); });
-    if (backward) lap(out.backward, [&] { executor.backward({0, i, i}); });
+    lap(out.forward, [&] { passes.forward({0, i, i}); });
+    if (backward) lap(out.backward, [&] { passes.backward({0, i, i}); });
     const double both = out.forward.back() + (backward ? out.backward.back() : 0);
     if (backward) lap(out.update, [&] { optimizer->update(i); });
     if (!session.progress)
       say.info(fmt::format("Iteration: {} forward-backward time: {:g} ms.", i, both));
   }
-  executor.observer = nullptr;
+  passes.observer = nullptr;
   return out;
 }
 
@@ -203,9 +215,9 @@ void time_net(train::Net& net, optim::Optimizer* optimizer, const std::string& r
   const double seconds = watch.seconds();
   report.net = net.graph().name;
   report.batch = net.batch_size();
-  describe_steps(net.executor().plan(), measured.steps, report);
+  describe_steps(net, measured.steps, report);
   describe_totals(measured, optimizer, rule, report);
-  describe_memory(net.executor().plan(), optimizer, report);
+  describe_memory(net, optimizer, report);
   say_summary(report, net.graph(), seconds, session.reporter);
   report.limits = measure_limits();  // last: it has memory of its own
   if (!FLAGS_compare.empty()) compare_timing(report, FLAGS_compare);

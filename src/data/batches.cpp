@@ -37,7 +37,7 @@ Batches::Batches(const config::LayerConfig& layer, caffe::Phase phase, uint64_t 
     if (source_->transforms()) transform_.emplace(layer, phase, seed);
     Sample first;
     source_->read(0, first);
-    find_shapes(first);
+    shapes_ = shapes_like(first);
   } catch (Error& error) {
     if (!error.location.known()) error.at(layer.places.at(type_->param));
     throw;
@@ -66,17 +66,20 @@ void Batches::check_layer() const {
                        "batch_size must be > 0");
 }
 
-void Batches::find_shapes(const Sample& first) {
-  for (size_t i = 0; i < first.size(); ++i) {
-    const Shape field = i == 0 && transform_ ? transform_->output(first[0].shape) : first[i].shape;
+std::vector<Shape> Batches::shapes_like(const Sample& sample) const {
+  std::vector<Shape> out;
+  for (size_t i = 0; i < sample.size(); ++i) {
+    const Shape field =
+        i == 0 && transform_ ? transform_->output(sample[0].shape) : sample[i].shape;
     if (batch_size_ > kMostElements / std::max<int64_t>(1, field.count()))
       throw config_error(
           layer_, fmt::format("{}.batch_size", type_->param),
           fmt::format("a batch of {} x {} has more than 2^31 elements", batch_size_, field.text()));
     Shape shape{batch_size_};
     for (const int64_t dim : field.dims()) shape.append(dim);
-    shapes_.push_back(shape);
+    out.push_back(shape);
   }
+  return out;
 }
 
 int64_t Batches::sample_at(int64_t position) const {
@@ -87,41 +90,64 @@ int64_t Batches::sample_at(int64_t position) const {
   return static_cast<int64_t>(Permutation(RandomStream(seed_, "order", epoch), n)(rank));
 }
 
-void Batches::check_shapes(const Sample& sample, int64_t index) const {
-  for (size_t i = 0; i < shapes_.size(); ++i) {
-    const Shape& field = sample[i].shape;
-    const Shape expected = shapes_[i].slice(1, shapes_[i].rank());
-    Shape found = field;
-    if (i == 0 && transform_) {
-      try {
-        found = transform_->output(field);
-      } catch (Error& error) {
-        // The first sample fitted, so it is the data that are at odds, not the definition.
-        error.code = ErrorCode::kData;
-        throw error.note(fmt::format("this is {}", source_->describe(index)));
-      }
-    }
-    if (found != expected)
-      throw data_error(layer_, type_->param,
-                       fmt::format("{} is {} but the first one is {}", source_->describe(index),
-                                   found.text(), expected.text()))
-          .advise("all samples must have one size, or be cropped to one by crop_size");
+Shape Batches::image_shape(const Sample& sample, int64_t index) const {
+  if (!transform_) return sample[0].shape;
+  try {
+    return transform_->output(sample[0].shape);
+  } catch (Error& error) {
+    // The first sample fitted, so it is the data that are at odds, not the definition.
+    error.code = ErrorCode::kData;
+    throw error.note(fmt::format("this is {}", source_->describe(index)));
   }
 }
 
-void Batches::fill(int64_t number, Scratch& scratch, const std::vector<float*>& out) const {
+std::vector<Shape> Batches::batch_shapes(const Sample& first, int64_t index) const {
+  image_shape(first, index);
+  std::vector<Shape> out = shapes_like(first);
+  for (size_t i = 0; i < out.size(); ++i)
+    if (out[i].rank() != shapes_[i].rank() || (i > 0 && out[i] != shapes_[i]))
+      throw data_error(
+          layer_, type_->param,
+          fmt::format("{} is {} but the first one is {}", source_->describe(index),
+                      first[i].shape.text(), shapes_[i].slice(1, shapes_[i].rank()).text()));
+  return out;
+}
+
+void Batches::check_shapes(const std::vector<Shape>& batch, const Sample& sample,
+                           int64_t index) const {
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const Shape expected = batch[i].slice(1, batch[i].rank());
+    const Shape found = i == 0 ? image_shape(sample, index) : sample[i].shape;
+    if (found != expected)
+      throw data_error(layer_, type_->param,
+                       fmt::format("{} is {} but the first one of its batch is {}",
+                                   source_->describe(index), found.text(), expected.text()))
+          .advise(
+              "the samples of one batch must have one size: crop them to one by crop_size, or "
+              "write batch_size: 1");
+  }
+}
+
+void Batches::fill(int64_t number, Scratch& scratch, Batch& out) const {
   for (int64_t item = 0; item < batch_size_; ++item) {
     const int64_t position = number * batch_size_ + item;
     const int64_t index = sample_at(position);
     try {
       source_->read(index, scratch.sample);
-      check_shapes(scratch.sample, index);
+      if (item == 0) {
+        out.shapes = batch_shapes(scratch.sample, index);
+        out.tops.resize(out.shapes.size());
+        for (size_t i = 0; i < out.tops.size(); ++i)
+          out.tops[i].resize(static_cast<size_t>(out.shapes[i].count()));
+      } else {
+        check_shapes(out.shapes, scratch.sample, index);
+      }
     } catch (Error& error) {
       if (!error.location.known()) error.at(layer_.places.at(type_->param));
       throw;
     }
-    for (size_t i = 0; i < out.size(); ++i) {
-      float* to = out[i] + item * shapes_[i].count(1, shapes_[i].rank());
+    for (size_t i = 0; i < out.tops.size(); ++i) {
+      float* to = out.tops[i].data() + item * out.shapes[i].count(1);
       if (i == 0 && transform_)
         transform_->apply(scratch.sample[0], position, to);
       else

@@ -16,7 +16,8 @@ class Batches {
   // Checks the layer's common options, opens its source and reads the first sample.
   Batches(const config::LayerConfig& layer, caffe::Phase phase, uint64_t seed);
 
-  const std::vector<Shape>& shapes() const { return shapes_; }  // with the batch axis
+  // With the batch axis, as the first sample of the source has them.
+  const std::vector<Shape>& shapes() const { return shapes_; }
   int64_t batch_size() const { return batch_size_; }
   int64_t samples() const { return source_->size(); }
 
@@ -24,16 +25,26 @@ class Batches {
   struct Scratch {
     Sample sample;
   };
-  // Writes batch `number`; out[i] holds shapes()[i].count() floats. Any threads at once, each with
-  // its own scratch. Error{kData} located at the layer.
-  void fill(int64_t number, Scratch& scratch, const std::vector<float*>& out) const;
+  // One batch: row-major floats per top. The first top (images) has the size of the batch's first
+  // sample, as in Caffe.
+  struct Batch {
+    std::vector<Shape> shapes;
+    std::vector<std::vector<float>> tops;
+  };
+  // Makes batch `number`. Any threads at once, each with its own scratch. Error{kData} located at
+  // the layer.
+  void fill(int64_t number, Scratch& scratch, Batch& out) const;
 
  private:
   void check_layer() const;
-  void find_shapes(const Sample& first);
+  // With the batch axis, of a batch of samples like this one.
+  std::vector<Shape> shapes_like(const Sample& sample) const;
   // The source's sample at a position of the run.
   int64_t sample_at(int64_t position) const;
-  void check_shapes(const Sample& sample, int64_t index) const;
+  // Shapes of the batch that begins with this sample.
+  std::vector<Shape> batch_shapes(const Sample& first, int64_t index) const;
+  void check_shapes(const std::vector<Shape>& batch, const Sample& sample, int64_t index) const;
+  Shape image_shape(const Sample& sample, int64_t index) const;
 
   config::LayerConfig layer_;
   const SourceType* type_;

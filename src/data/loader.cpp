@@ -39,7 +39,9 @@ class PrefetchLoader final : public Loader {
     for (std::thread& thread : threads_) thread.join();
   }
 
-  const std::vector<Shape>& shapes() const override { return batches_.shapes(); }
+  const std::vector<Shape>& shapes() const override {
+    return shown_ != nullptr ? shown_->data.shapes : batches_.shapes();
+  }
   int64_t batch_size() const override { return batches_.batch_size(); }
   int64_t samples() const override { return batches_.samples(); }
   int64_t position() const override { return position_; }
@@ -60,6 +62,7 @@ class PrefetchLoader final : public Loader {
   const std::vector<std::span<const float>>& next() override {
     if (threads_.empty()) start_threads();
     std::unique_lock lock(mutex_);
+    shown_ = nullptr;
     for (Slot& slot : slots_)
       if (slot.state == State::kShown) slot.state = State::kFree;
     work_.notify_all();
@@ -67,6 +70,8 @@ class PrefetchLoader final : public Loader {
     ready_.wait(lock, [&] { return (slot = find_ready()) != nullptr; });
     if (slot->failure) std::rethrow_exception(slot->failure);
     slot->state = State::kShown;
+    shown_ = slot;
+    slot->spans.assign(slot->data.tops.begin(), slot->data.tops.end());
     ++position_;
     return slot->spans;
   }
@@ -76,7 +81,7 @@ class PrefetchLoader final : public Loader {
   struct Slot {
     State state = State::kFree;
     int64_t batch = 0;
-    std::vector<std::vector<float>> tops;
+    Batches::Batch data;
     std::vector<std::span<const float>> spans;
     std::exception_ptr failure;
   };
@@ -84,12 +89,9 @@ class PrefetchLoader final : public Loader {
   // All the buffers are made here, so that running out of memory is reported by the first next().
   void start_threads() {
     for (Slot& slot : slots_) {
-      slot.tops.clear();
-      slot.spans.clear();
-      for (const Shape& shape : shapes()) {
-        slot.tops.emplace_back(static_cast<size_t>(shape.count()));
-        slot.spans.emplace_back(slot.tops.back());
-      }
+      slot.data.tops.clear();
+      for (const Shape& shape : batches_.shapes())
+        slot.data.tops.emplace_back(static_cast<size_t>(shape.count()));
     }
     for (int i = 0; i < threads_wanted_; ++i) threads_.emplace_back([this] { work(); });
   }
@@ -128,9 +130,7 @@ class PrefetchLoader final : public Loader {
   void fill(Slot& slot, Batches::Scratch& scratch) const {
     slot.failure = nullptr;
     try {
-      std::vector<float*> out;
-      for (std::vector<float>& top : slot.tops) out.push_back(top.data());
-      batches_.fill(slot.batch, scratch, out);
+      batches_.fill(slot.batch, scratch, slot.data);
     } catch (...) {
       slot.failure = std::current_exception();
     }
@@ -139,6 +139,7 @@ class PrefetchLoader final : public Loader {
   const Batches batches_;
   const int threads_wanted_;
   std::vector<Slot> slots_;
+  const Slot* shown_ = nullptr;  // whose batch the caller looks at
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::condition_variable work_;   // a slot became free, or stop

@@ -27,7 +27,8 @@ struct LoaderOptions {
 class Loader {
  public:
   virtual ~Loader() = default;
-  // Shapes of the layer's tops, with the batch axis.
+  // Shapes of the layer's tops, with the batch axis: of the batch that next() returned last; before
+  // that, as the source's first sample has them.
   virtual const std::vector<Shape>& shapes() const = 0;
   virtual int64_t batch_size() const = 0;
   virtual int64_t samples() const = 0;  // in one epoch

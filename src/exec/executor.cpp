@@ -12,26 +12,46 @@ using plan::Step;
 using plan::Storage;
 
 Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore> params,
-                   plan::Engines engines)
+                   plan::Engines engines, Shared shared)
     : plan_(std::move(plan)),
       params_(std::move(params)),
-      reorderer_(std::move(engines)),
-      arena_(plan_->arena_bytes),
-      scratch_(plan_->scratch_bytes) {
+      shared_(std::move(shared)),
+      reorderer_(std::move(engines)) {
+  for (auto* arena : {&shared_.arena, &shared_.scratch})
+    if (!*arena) *arena = std::make_shared<SharedArena>();
   inputs_.resize(plan_->graph->inputs.size(), nullptr);
   input_steps_.resize(inputs_.size());
   owned_.resize(plan_->buffers.size());
+  for (const Buffer& buffer : plan_->buffers)
+    if (buffer.storage == Storage::kOutside) outside_values_.push_back(buffer.index);
   fill_constants();
+  allocate_carried();
   bound_.resize(plan_->steps.size());
-  for (int i = 0; i < static_cast<int>(plan_->steps.size()); ++i) {
-    bind(i);
+  // The plans of later segments may never run: they take their memory when they do.
+  if (plan_->segment == 0) settle();
+  for (int i = 0; i < static_cast<int>(plan_->steps.size()); ++i)
     for (const auto* list : {&plan_->steps[i].src, &plan_->steps[i].diff_dst})
       for (const int id : *list) {
         if (id == kNone) continue;
         const Buffer& buffer = plan_->buffers[plan_->tensors[id].buffer];
         if (buffer.storage == Storage::kInput) input_steps_[buffer.index].push_back(i);
       }
-  }
+}
+
+// Before a pass: memory enough, and the addresses anew if something has moved.
+void Executor::settle() {
+  shared_.arena->reserve(plan_->arena_bytes);
+  shared_.scratch->reserve(plan_->scratch_bytes);
+  if (bound_arena_ == shared_.arena->data() && !rebind_) return;
+  for (int i = 0; i < static_cast<int>(plan_->steps.size()); ++i) bind(i);
+  bound_arena_ = shared_.arena->data();
+  rebind_ = false;
+}
+
+void Executor::set_outside(int value, const void* data) {
+  const void*& known = outside_[value];
+  rebind_ |= known != data;
+  known = data;
 }
 
 void Executor::fill_constants() {
@@ -47,19 +67,59 @@ void Executor::fill_constants() {
   }
 }
 
+void Executor::allocate_carried() {
+  if (!shared_.carried)
+    shared_.carried = std::make_shared<CarriedStates>(initial_states(*plan_->graph));
+  CREMA_CHECK(shared_.carried->size() == plan_->graph->carried.size(),
+              "carried states of another net");
+  for (size_t b = 0; b < owned_.size(); ++b)
+    if (plan_->buffers[b].storage == Storage::kCarried)
+      owned_[b] = std::make_unique<Arena>(plan_->buffers[b].bytes);
+}
+
+// The buffers keep what the pass found until the next pass: the backward pass reads it.
+void Executor::load_carried() {
+  for (size_t b = 0; b < owned_.size(); ++b) {
+    const Buffer& buffer = plan_->buffers[b];
+    if (buffer.storage != Storage::kCarried) continue;
+    const graph::CarriedInfo& info = plan_->graph->carried[buffer.index];
+    reshape_state((*shared_.carried)[buffer.index], plan_->graph->values[info.value].shape, state_);
+    if (plan_->dtype == DType::kF64)
+      std::copy(state_.begin(), state_.end(), reinterpret_cast<double*>(owned_[b]->data()));
+    else
+      std::copy(state_.begin(), state_.end(), reinterpret_cast<float*>(owned_[b]->data()));
+  }
+}
+
+void Executor::save_carried() {
+  const graph::Graph& graph = *plan_->graph;
+  for (size_t i = 0; i < shared_.carried->size(); ++i) {
+    const graph::CarriedInfo& info = graph.carried[i];
+    if (graph.segment_of_layer(info.layer) != plan_->segment) continue;
+    CarriedState& state = (*shared_.carried)[i];
+    state.shape = graph.values[info.next].shape;
+    state.values = read(info.next);
+  }
+}
+
 void* Executor::buffer_address(int index) const {
   const Buffer& buffer = plan_->buffers[index];
   switch (buffer.storage) {
     case Storage::kArena:
-      return arena_.data() + buffer.offset;
+      return shared_.arena->data() + buffer.offset;
     case Storage::kParamValue:
       return (*params_)[buffer.index].value();
     case Storage::kParamGradient:
       return (*params_)[buffer.index].gradient();
     case Storage::kConstant:
+    case Storage::kCarried:
       return owned_[index]->data();
     case Storage::kInput:
       return const_cast<void*>(inputs_[buffer.index]);
+    case Storage::kOutside: {
+      const auto it = outside_.find(buffer.index);
+      return it == outside_.end() ? nullptr : const_cast<void*>(it->second);
+    }
   }
   return nullptr;
 }
@@ -115,7 +175,7 @@ void Executor::run(int begin, int end, const ops::StepInfo& info) {
     args.diff_src = bound.diff_src;
     args.mutated = bound.mutated;
     args.workspace = bound.workspace;
-    args.scratch = scratch_.data();
+    args.scratch = shared_.scratch->data();
     args.step = &info;
     plan_->steps[i].kernel->run(args);
     if (observer) observer(i);
@@ -123,13 +183,20 @@ void Executor::run(int begin, int end, const ops::StepInfo& info) {
 }
 
 double Executor::forward(const ops::StepInfo& step) {
+  settle();
+  load_carried();
   run(0, plan_->forward_steps, step);
+  save_carried();
   return loss();
 }
 
 void Executor::backward(const ops::StepInfo& step) {
+  settle();
   run(plan_->forward_steps, static_cast<int>(plan_->steps.size()), step);
-  if (!plan_->separate_gradients) return;
+  if (plan_->separate_gradients) add_gradients();
+}
+
+void Executor::add_gradients() {
   for (size_t p = 0; p < plan_->param_gradients.size(); ++p) {
     const int tensor = plan_->param_gradients[p];
     if (tensor == kNone) continue;
@@ -148,13 +215,6 @@ void Executor::backward(const ops::StepInfo& step) {
   }
 }
 
-void Executor::clear_gradients() {
-  for (size_t p = 0; p < params_->size(); ++p)
-    if ((*params_)[p].has_gradient())
-      std::fill_n(static_cast<std::byte*>((*params_)[p].gradient()), (*params_)[p].desc().bytes(),
-                  std::byte{0});
-}
-
 double Executor::element(int value, int64_t i) const {
   const void* data = address(plan_->value_tensors[value]);
   return plan_->dtype == DType::kF64 ? static_cast<const double*>(data)[i]
@@ -164,6 +224,7 @@ double Executor::element(int value, int64_t i) const {
 double Executor::loss() const {
   double total = 0;
   for (const graph::LossTerm& term : plan_->graph->losses) {
+    if (plan_->graph->segment_of_value(term.value) != plan_->segment) continue;
     const plan::Tensor& tensor = plan_->tensors[plan_->value_tensors[term.value]];
     if (tensor.desc.layout.plain()) {
       double sum = 0;

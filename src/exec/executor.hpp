@@ -1,26 +1,44 @@
-// Runs a plan. No allocation, no lock and no string in forward() and backward().
+// Runs the plan of one segment. No lock and no string in forward() and backward(), and no
+// allocation but for the states that recurrent layers leave to the next pass.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "exec/carried.hpp"
+#include "exec/memory.hpp"
 #include "exec/params.hpp"
 #include "plan/plan.hpp"
 
 namespace crema::exec {
 
+// What several executors of one net share. Null members: the executor makes its own.
+struct Shared {
+  std::shared_ptr<SharedArena> arena, scratch;
+  std::shared_ptr<CarriedStates> carried;  // what the first pass finds
+};
+
 class Executor {
  public:
-  // The plan and the store are kept by reference-counted pointer and shared with the caller.
+  // All are kept by reference-counted pointer and shared with the caller.
   Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore> params,
-           plan::Engines engines);
+           plan::Engines engines, Shared shared = {});
 
   // Feeds input i of the graph: row-major floats that stay valid until the next set_input or the
   // end of backward(). LogicError on a wrong element count.
   void set_input(size_t i, std::span<const float> values);
+  // Whether a step of the plan reads it.
+  bool uses_input(size_t i) const { return !input_steps_[i].empty(); }
+
+  // Where a value is that another segment's plan computes; must hold during the pass.
+  void set_outside(int value, const void* data);
+  const std::vector<int>& outside() const { return outside_values_; }
+  // Where a value of plan().exports is.
+  const void* exported(int value) const { return address(plan_->exports.at(value)); }
 
   // Runs the forward pass; returns the weighted loss. Error{kData} from kernels (a label out of
   // range).
@@ -28,7 +46,6 @@ class Executor {
   // Runs the backward pass of the last forward pass. Parameter gradients are overwritten, or with a
   // plan of separate gradients added to what is there.
   void backward(const ops::StepInfo& step);
-  void clear_gradients();
 
   // Row-major copy of a value after a pass: outputs and losses always, other blobs if the plan
   // keeps them. Empty if the plan does not compute it.
@@ -37,6 +54,8 @@ class Executor {
   std::vector<double> read_f64(int value) const;
   const plan::Plan& plan() const { return *plan_; }
   ParamStore& params() const { return *params_; }
+  // What the last forward pass left, or what the next one will find if it is changed.
+  const std::shared_ptr<CarriedStates>& carried() const { return shared_.carried; }
 
   // Called after each step with its index; for timing and debugging. Empty: nothing is called.
   std::function<void(int step)> observer;
@@ -50,19 +69,29 @@ class Executor {
   void* address(int tensor) const;
   void* buffer_address(int buffer) const;
   void bind(int step);
+  void settle();
   void run(int begin, int end, const ops::StepInfo& step);
   double loss() const;
   void fill_constants();
+  void allocate_carried();
+  void load_carried();
+  void save_carried();
+  void add_gradients();
   double element(int value, int64_t i) const;
 
   std::shared_ptr<plan::Plan> plan_;
   std::shared_ptr<ParamStore> params_;
+  Shared shared_;
   plan::Reorderer reorderer_;
-  Arena arena_, scratch_;
-  std::vector<std::unique_ptr<Arena>> owned_;  // per buffer: constants, inputs of f64 plans
+  const void* bound_arena_ = nullptr;
+  std::vector<std::unique_ptr<Arena>> owned_;  // per buffer: constants, states, inputs of f64 plans
   std::vector<const void*> inputs_;            // per graph input
+  std::vector<int> outside_values_;
+  std::map<int, const void*> outside_;
+  bool rebind_ = true;
   std::vector<Bound> bound_;
   std::vector<std::vector<int>> input_steps_;  // per graph input: the steps that read it
+  std::vector<float> state_;                   // a carried state on its way
 };
 
 }  // namespace crema::exec

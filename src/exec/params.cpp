@@ -12,27 +12,19 @@ void* Parameter::gradient() {
   return gradient_->data();
 }
 
-static TensorDesc desc_of(const plan::Plan& plan, size_t i) {
-  return {plan.graph->params[i].shape, plan.dtype, plan.param_layouts[i]};
-}
-
-ParamStore::ParamStore(const plan::Plan& plan, plan::Engines engines)
+ParamStore::ParamStore(const graph::Graph& graph, DType dtype, const Layouts& layouts,
+                       plan::Engines engines, const ParamStore* shared)
     : reorderer_(std::move(engines)) {
-  for (size_t i = 0; i < plan.graph->params.size(); ++i)
-    params_.push_back(std::make_shared<Parameter>(plan.graph->params[i].name, desc_of(plan, i)));
-}
-
-ParamStore::ParamStore(const plan::Plan& plan, plan::Engines engines, const ParamStore& shared)
-    : reorderer_(std::move(engines)) {
-  for (size_t i = 0; i < plan.graph->params.size(); ++i) {
-    const std::string& name = plan.graph->params[i].name;
-    const int at = shared.find(name);
+  for (size_t i = 0; i < graph.params.size(); ++i) {
+    const std::string& name = graph.params[i].name;
+    const TensorDesc desc{graph.params[i].shape, dtype, layouts[i].value_or(Layout())};
+    const int at = shared == nullptr ? -1 : shared->find(name);
     if (at < 0) {
-      params_.push_back(std::make_shared<Parameter>(name, desc_of(plan, i)));
+      params_.push_back(std::make_shared<Parameter>(name, desc));
       continue;
     }
-    params_.push_back(shared.params_[static_cast<size_t>(at)]);
-    CREMA_CHECK(params_.back()->desc() == desc_of(plan, i), "shared parameter in another layout");
+    params_.push_back(shared->params_[static_cast<size_t>(at)]);
+    CREMA_CHECK(params_.back()->desc() == desc, "shared parameter in another layout");
   }
 }
 

@@ -34,10 +34,13 @@ class Parameter {
 // nets that test a training net share its weights.
 class ParamStore {
  public:
-  // Every parameter new, in the plan's layouts.
-  ParamStore(const plan::Plan& plan, plan::Engines engines);
-  // Those of `shared` whose name it knows; the others are new.
-  ParamStore(const plan::Plan& plan, plan::Engines engines, const ParamStore& shared);
+  using Layouts = std::vector<std::optional<Layout>>;  // per parameter; empty: plain
+  // Those of `shared` (may be null) whose name it knows; the others are new.
+  ParamStore(const graph::Graph& graph, DType dtype, const Layouts& layouts, plan::Engines engines,
+             const ParamStore* shared = nullptr);
+  // For a graph of one segment.
+  ParamStore(const plan::Plan& plan, plan::Engines engines)
+      : ParamStore(*plan.graph, plan.dtype, plan.param_layouts, std::move(engines)) {}
 
   size_t size() const { return params_.size(); }
   Parameter& operator[](size_t i) const { return *params_[i]; }

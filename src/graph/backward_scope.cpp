@@ -9,12 +9,17 @@ namespace crema::graph {
 
 namespace {
 
+bool contains(const std::vector<int>& list, size_t i) {
+  return std::find(list.begin(), list.end(), static_cast<int>(i)) != list.end();
+}
+
 // Caffe plans on a net with Split layers, so what it knows of a blob, it knows of each of its uses.
 // Here a value is "skipped" if every use of it is.
 class BackwardScope {
  public:
   BackwardScope(Graph& graph, const BuildOptions& options) : graph_(graph), options_(options) {
     needs_.resize(graph.values.size(), false);
+    depends_.resize(graph.values.size(), false);
     for (const InputInfo& input : graph.inputs)
       if (options.wanted_inputs.contains(input.name)) needs_[input.value] = true;
     for (const std::string& blob : options.seeded_blobs) {
@@ -26,6 +31,7 @@ class BackwardScope {
   // A layer needs backward if a parameter of it learns, or something below it does.
   void forward_sweep() {
     for (LayerInfo& layer : graph_.layers) {
+      const layers::Signature rules = signature(layer);
       std::string learner;
       bool frozen = false;
       for (size_t i = 0; i < layer.params.size(); ++i) {
@@ -37,11 +43,13 @@ class BackwardScope {
       }
       std::string below;
       for (size_t i = 0; i < layer.bottoms.size(); ++i) {
-        const bool flag = needs_[layer.bottom_values[i]];
+        const bool cut = contains(rules.cut_bottoms, i);
+        const bool flag = needs_[layer.bottom_values[i]] && !cut;
         if (flag && below.empty()) below = layer.bottoms[i];
         const int forced = static_cast<int>(i);
-        layer.bottom_backward.push_back(
-            forced < layer.param.propagate_down_size() ? layer.param.propagate_down(forced) : flag);
+        layer.bottom_backward.push_back(forced < layer.param.propagate_down_size()
+                                            ? layer.param.propagate_down(forced) && !cut
+                                            : flag);
       }
       layer.backward = !learner.empty() || !below.empty();
       layer.backward_reason = !learner.empty() ? fmt::format("{} learns", learner)
@@ -49,8 +57,12 @@ class BackwardScope {
                                   ? fmt::format("'{}' depends on parameters that learn", below)
                               : frozen ? "frozen, and nothing below it learns"
                                        : "nothing in it or below it learns";
-      if (layer.backward)
-        for (const int value : layer.top_values) needs_[value] = true;
+      bool depends = layer.backward;
+      for (const int value : layer.bottom_values) depends |= depends_[value];
+      for (size_t i = 0; i < layer.top_values.size(); ++i) {
+        if (layer.backward && !contains(rules.cut_tops, i)) needs_[layer.top_values[i]] = true;
+        if (depends) depends_[layer.top_values[i]] = true;
+      }
     }
   }
 
@@ -61,8 +73,10 @@ class BackwardScope {
       for (const int value : layer.bottom_values) ++uses[value];
     for (auto it = graph_.layers.rbegin(); it != graph_.layers.rend(); ++it) {
       LayerInfo& layer = *it;
+      const layers::Signature rules = signature(layer);
       bool contributes = false, all_skipped = true;
       for (size_t i = 0; i < layer.top_values.size(); ++i) {
+        if (contains(rules.cut_tops, i)) continue;
         const int value = layer.top_values[i];
         const bool loss = layer.loss_weights[i] != 0;
         contributes |= loss || under_loss_.contains(value);
@@ -85,11 +99,10 @@ class BackwardScope {
       const layers::Signature rules = signature(layer);
       layer.backward = true;
       layer.backward_reason = "force_backward";
-      for (size_t i = 0; i < layer.bottom_backward.size(); ++i) {
-        const int bottom = static_cast<int>(i);
-        if (!contains(rules.no_gradient, bottom) || contains(rules.forced, bottom))
+      for (size_t i = 0; i < layer.bottom_backward.size(); ++i)
+        if ((!contains(rules.no_gradient, i) || contains(rules.forced, i)) &&
+            !contains(rules.cut_bottoms, i))
           layer.bottom_backward[i] = true;
-      }
       for (size_t i = 0; i < layer.params.size(); ++i)
         layer.param_backward[i] = !layer.decls[i].state;
     }
@@ -102,7 +115,7 @@ class BackwardScope {
       const layers::Signature rules = signature(layer);
       for (size_t i = 0; i < layer.bottoms.size(); ++i) {
         if (!layer.bottom_backward[i]) continue;
-        if (rules.differentiable && !contains(rules.no_gradient, static_cast<int>(i))) continue;
+        if (rules.differentiable && !contains(rules.no_gradient, i)) continue;
         const auto [reason, advice] = why_wanted(layer, i);
         diagnostics
             .add(Error(ErrorCode::kConfig,
@@ -115,11 +128,23 @@ class BackwardScope {
     }
   }
 
- private:
-  static bool contains(const std::vector<int>& list, int i) {
-    return std::find(list.begin(), list.end(), i) != list.end();
+  // Where a gradient ends though parameters below would learn from it.
+  void note_cuts() {
+    for (const LayerInfo& layer : graph_.layers) {
+      if (!layer.backward) continue;
+      for (const int i : signature(layer).cut_bottoms) {
+        const size_t at = static_cast<size_t>(i);
+        if (at >= layer.bottoms.size() || !depends_[layer.bottom_values[at]]) continue;
+        graph_.notes.push_back(
+            fmt::format("{}: no gradient flows from layer '{}' ({}) into its bottom '{}', as in "
+                        "Caffe: what is below learns nothing through it",
+                        layer.places.at(fmt::format("bottom[{}]", i)).text(), layer.name,
+                        layer.type, layer.bottoms[at]));
+      }
+    }
   }
 
+ private:
   // Why a gradient is wanted that the layer does not have, and what to do about it.
   std::pair<const char*, const char*> why_wanted(const LayerInfo& layer, size_t bottom) const {
     if (needs_[layer.bottom_values[bottom]])
@@ -146,7 +171,8 @@ class BackwardScope {
 
   Graph& graph_;
   const BuildOptions& options_;
-  std::vector<bool> needs_;
+  std::vector<bool> needs_;    // by value: a gradient of it would teach something
+  std::vector<bool> depends_;  // ... or would if no cut were in its way
   std::set<int> under_loss_;
   bool forced_ = false;
 };
@@ -159,7 +185,10 @@ void plan_backward(Graph& graph, const BuildOptions& options, bool force_backwar
   scope.forward_sweep();
   scope.reverse_sweep();
   if (force_backward) scope.force();
-  if (options.backward) scope.refuse_impossible(diagnostics);
+  if (options.backward) {
+    scope.refuse_impossible(diagnostics);
+    scope.note_cuts();
+  }
   for (LayerInfo& layer : graph.layers)
     if (!layer.backward) std::fill(layer.param_backward.begin(), layer.param_backward.end(), false);
 }

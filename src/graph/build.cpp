@@ -44,6 +44,10 @@ class Builder {
       graph_.forward_nodes = static_cast<int>(graph_.nodes.size());
     for (ValueInfo& value : graph_.values)
       CREMA_CHECK(value.shape.count() >= 0, "negative element count");
+    for (const CarriedInfo& state : graph_.carried)
+      CREMA_CHECK(state.next != kNone &&
+                      graph_.values[state.next].shape == graph_.values[state.value].shape,
+                  "nothing of the right shape is carried on as " + state.name);
     return std::move(graph_);
   }
 
@@ -166,7 +170,7 @@ class Builder {
         return std::vector<int>(info.tops.size(), kNone);
       }
     if (!layer) return feed(index, *fed);
-    InferContext infer(graph_, info);
+    InferContext infer(graph_, index, info, options_);
     for (size_t i = 0; i < info.tops.size(); ++i)
       if (info.type == "Input")
         if (const auto it = options_.input_shapes.find(info.tops[i]);
@@ -176,6 +180,8 @@ class Builder {
     for (int i = 0; i < infer.bottoms(); ++i)
       info.bottom_ranges.push_back(layer->index_range(infer, i));
     info.only_moves = layer->only_moves();
+    graph_.notes.insert(graph_.notes.end(), infer.notes.begin(), infer.notes.end());
+    graph_.cuts.insert(graph_.cuts.end(), infer.cuts.begin(), infer.cuts.end());
     for (const Shape& shape : infer.shapes) check_size(info, shape);
     const size_t mistakes = diagnostics_.errors().size();
     params_.add_layer(index, diagnostics_);
@@ -194,9 +200,13 @@ class Builder {
     return lower.values;
   }
 
-  std::vector<int> feed(int index, const std::vector<Shape>& shapes) {
+  std::vector<int> feed(int index, std::vector<Shape> shapes) {
     const LayerInfo& info = graph_.layers[static_cast<size_t>(index)];
     CREMA_CHECK(shapes.size() == info.tops.size(), "a source must give a shape for each top");
+    for (size_t i = 0; i < shapes.size(); ++i)
+      if (const auto it = options_.input_shapes.find(info.tops[i]);
+          it != options_.input_shapes.end())
+        shapes[i] = it->second;
     LowerContext lower(graph_, index, shapes, false);
     for (int i = 0; i < lower.tops(); ++i) lower.set_top(i, lower.input(i));
     return lower.values;

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "graph/passes.hpp"
 #include "layers/filler.hpp"
 #include "ops/shape_ops.hpp"
@@ -12,8 +14,9 @@ namespace crema::graph {
 
 class InferContext final : public layers::Inference {
  public:
-  InferContext(const Graph& graph, LayerInfo& layer) : graph_(graph), layer_(layer) {
-    shapes.resize(layer.tops.size());
+  InferContext(const Graph& graph, int layer, LayerInfo& info, const BuildOptions& options)
+      : graph_(graph), index_(layer), layer_(info), options_(options) {
+    shapes.resize(info.tops.size());
   }
   const caffe::LayerParameter& param() const override { return layer_.param; }
   caffe::Phase phase() const override { return layer_.param.phase(); }
@@ -36,11 +39,30 @@ class InferContext final : public layers::Inference {
         .advise(std::move(hint));
   }
 
+  int64_t count_nonzero(int i) override {
+    const int selector = layer_.bottom_values[static_cast<size_t>(i)];
+    for (const std::vector<CutInfo>* known : {&graph_.cuts, &std::as_const(cuts)})
+      for (const CutInfo& cut : *known)
+        if (cut.selector == selector) return cut.rows;
+    const size_t index = graph_.cuts.size() + cuts.size();
+    const int64_t rows = index < options_.rows.size() ? options_.rows[index] : bottom(i).count();
+    cuts.push_back({index_, selector, rows});
+    return rows;
+  }
+  void note(std::string_view field, std::string message) override {
+    notes.push_back(fmt::format("{}: layer '{}' ({}): {}", layer_.places.at(field).text(),
+                                layer_.name, layer_.type, message));
+  }
+
   std::vector<Shape> shapes;
+  std::vector<std::string> notes;
+  std::vector<CutInfo> cuts;  // that the layer makes
 
  private:
   const Graph& graph_;
+  int index_;
   LayerInfo& layer_;
+  const BuildOptions& options_;
 };
 
 class LowerContext final : public layers::Lowering {
@@ -60,6 +82,7 @@ class LowerContext final : public layers::Lowering {
     return {graph_.params[static_cast<size_t>(info().params[static_cast<size_t>(i)])].value};
   }
   const Shape& shape(layers::Value value) const override { return graph_.values[value.id].shape; }
+  const Shape& top_shape(int i) const override { return top_shapes_[static_cast<size_t>(i)]; }
 
   layers::Value input(int top) override {
     ValueInfo value;
@@ -69,6 +92,21 @@ class LowerContext final : public layers::Lowering {
     const int id = add_value(graph_, std::move(value));
     graph_.inputs.push_back({info().tops[static_cast<size_t>(top)], layer_, top, id});
     return {id};
+  }
+
+  layers::Value carried(const std::string& name, const Shape& shape) override {
+    ValueInfo value;
+    value.name = info().name + "/" + name;
+    value.shape = shape;
+    value.kind = ValueKind::kCarried;
+    const int id = add_value(graph_, value);
+    graph_.carried.push_back({value.name, layer_, id, kNone});
+    return {id};
+  }
+
+  void carry(layers::Value carried, layers::Value next) override {
+    for (CarriedInfo& state : graph_.carried)
+      if (state.value == carried.id) state.next = next.id;
   }
 
   std::vector<layers::Value> emit(ops::OpPtr op, const std::vector<layers::Value>& src) override {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "graph/passes.hpp"
+#include "ops/linear.hpp"
 #include "ops/pointwise.hpp"
 #include "ops/shape_ops.hpp"
 
@@ -16,8 +17,10 @@ class Differentiation {
   void run() {
     graph_.forward_nodes = static_cast<int>(graph_.nodes.size());
     seed();
-    for (int i = static_cast<int>(graph_.layers.size()) - 1; i >= 0; --i)
+    for (int i = static_cast<int>(graph_.layers.size()) - 1; i >= 0; --i) {
       if (graph_.layers[static_cast<size_t>(i)].backward) layer(i);
+      if (graph_.segment_of_layer(i) != graph_.segment_of_layer(i - 1)) leave_segment(i);
+    }
     for (ParamInfo& param : graph_.params)
       if (const int gradient = total(param.value); gradient != kNone)
         param.gradient = written_by_a_kernel(gradient);
@@ -56,7 +59,11 @@ class Differentiation {
     return add_value(graph_, std::move(info));
   }
 
-  void contribute(int value, int gradient) { contributions_[value].push_back(gradient); }
+  void contribute(int value, int gradient) {
+    contributions_[value].push_back(gradient);
+    if (layer_ != kNone)
+      graph_.layers[static_cast<size_t>(layer_)].contributions.emplace_back(value, gradient);
+  }
 
   // The gradient of a value: the sum of what its uses contribute; kNone if nothing does.
   int total(int value) {
@@ -114,9 +121,77 @@ class Differentiation {
   void layer(int index) {
     layer_ = index;
     const std::set<int> active = active_values(graph_.layers[static_cast<size_t>(index)], index);
+    find_shared_weights(index);
     for (int n = graph_.forward_nodes - 1; n >= 0; --n)
       if (graph_.nodes[n].layer == index) node(n, active);
+    for (const auto& [weight, shared] : shared_weights_) sum_weight_gradients(weight, shared);
     layer_ = kNone;
+  }
+
+  // The segment that begins at `layer` is done: one gradient per value goes on to those below.
+  void leave_segment(int layer) {
+    const int segment = graph_.segment_of_layer(layer);
+    layer_ = layer;
+    std::vector<int> values;
+    for (const auto& [value, gradients] : contributions_)
+      if (graph_.values[value].kind == ValueKind::kParam ||
+          graph_.segment_of_value(value) < segment)
+        values.push_back(value);
+    for (const int value : values) {
+      const int gradient = total(value);
+      if (graph_.values[gradient].kind == ValueKind::kResult &&
+          graph_.segment_of_value(gradient) == segment)
+        graph_.crossings.push_back({value, segment, gradient});
+    }
+    layer_ = kNone;
+  }
+
+  // A weight matrix that several inner products of the layer use: a recurrent layer's, at each time
+  // step. Its gradient is one sum, so that no step's share takes memory of the weight's size.
+  struct SharedWeight {
+    int uses = 0;
+    std::shared_ptr<const ops::InnerProduct> op;
+    std::vector<int> operands;  // of the sum: source, gradient of destination, source, ...
+  };
+
+  void find_shared_weights(int index) {
+    shared_weights_.clear();
+    std::map<int, SharedWeight> uses;
+    for (int n = 0; n < graph_.forward_nodes; ++n) {
+      const Node& node = graph_.nodes[n];
+      const auto op = std::dynamic_pointer_cast<const ops::InnerProduct>(node.op);
+      if (node.layer != index || !op || op->bias) continue;
+      SharedWeight& shared = uses[node.src[1]];
+      if (shared.op && (shared.op->axis != op->axis || shared.op->transpose != op->transpose))
+        shared.uses = -1;  // not the same product every time: never mind
+      shared.op = op;
+      if (shared.uses >= 0) ++shared.uses;
+    }
+    for (auto& [weight, shared] : uses)
+      if (shared.uses > 1) shared_weights_.emplace(weight, std::move(shared));
+  }
+
+  void sum_weight_gradients(int weight, const SharedWeight& shared) {
+    if (shared.operands.empty()) return;
+    ops::WeightGradientSum sum;
+    sum.axis = shared.op->axis;
+    sum.transpose = shared.op->transpose;
+    sum.weight = graph_.values[weight].shape;
+    Node node;
+    node.op = std::make_shared<const ops::WeightGradientSum>(std::move(sum));
+    node.src = shared.operands;
+    node.layer = layer_;
+    contribute(weight, add_node(graph_, std::move(node), gradient_name(weight))[0]);
+  }
+
+  // Puts the gradient of a shared weight off until all of its uses are known.
+  bool deferred(const Node& forward, const ops::GradientPart& part, int diff_dst) {
+    if (part.wrt != std::vector<int>{1}) return false;
+    const auto it = shared_weights_.find(forward.src[1]);
+    if (it == shared_weights_.end()) return false;
+    if (dynamic_cast<const ops::InnerProduct*>(forward.op.get()) == nullptr) return false;
+    it->second.operands.insert(it->second.operands.end(), {forward.src[0], diff_dst});
+    return true;
   }
 
   void node(int index, const std::set<int>& active) {
@@ -134,7 +209,8 @@ class Differentiation {
     for (size_t p = 0; p < parts.size(); ++p) {
       const bool wanted = std::any_of(parts[p].wrt.begin(), parts[p].wrt.end(),
                                       [&](int w) { return active.contains(forward.src[w]); });
-      if (wanted) emit_part(forward, index, static_cast<int>(p), parts[p], diff_dst, active);
+      if (wanted && !deferred(forward, parts[p], diff_dst[0]))
+        emit_part(forward, index, static_cast<int>(p), parts[p], diff_dst, active);
     }
   }
 
@@ -199,6 +275,7 @@ class Differentiation {
   const BuildOptions& options_;
   std::map<int, std::vector<int>> contributions_;
   std::set<int> claimed_;
+  std::map<int, SharedWeight> shared_weights_;  // of the layer at hand, by the weight's value
   int layer_ = kNone;
 };
 

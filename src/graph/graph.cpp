@@ -32,6 +32,32 @@ int64_t Graph::index_range(int value) const {
   return least;
 }
 
+int Graph::segment_of_layer(int layer) const {
+  int segment = 0;
+  for (const CutInfo& cut : cuts)
+    if (layer != kNone && cut.layer <= layer) ++segment;
+  return segment;
+}
+
+int Graph::segment_of_value(int value) const {
+  const ValueInfo& info = values[static_cast<size_t>(value)];
+  if (info.kind == ValueKind::kParam)
+    return segment_of_layer(params[static_cast<size_t>(info.param)].layer);
+  if (info.kind != ValueKind::kResult) return 0;
+  return segment_of_layer(nodes[static_cast<size_t>(info.producer)].layer);
+}
+
+std::vector<int> reads(const Node& node) {
+  if (node.part == ops::kForward) return node.src;
+  std::vector<int> out;
+  const ops::GradientPart part = node.op->gradient()[static_cast<size_t>(node.part)];
+  for (const int i : part.reads_src) out.push_back(node.src[static_cast<size_t>(i)]);
+  for (const int i : part.reads_dst) out.push_back(node.dst[static_cast<size_t>(i)]);
+  for (const int value : node.diff_dst)
+    if (value != kNone) out.push_back(value);
+  return out;
+}
+
 int add_value(Graph& graph, ValueInfo value) {
   graph.values.push_back(std::move(value));
   return static_cast<int>(graph.values.size()) - 1;

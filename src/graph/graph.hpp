@@ -24,6 +24,7 @@ enum class ValueKind {
   kInput,     // fed by the run: data, labels, or a gradient supplied from outside
   kConstant,  // every element is `constant`
   kParam,     // the value of params[param]
+  kCarried,   // left by the pass before: Graph::carried
   kResult,    // written by nodes[producer]
 };
 
@@ -87,6 +88,8 @@ struct LayerInfo {
   std::vector<bool> bottom_backward;   // ... with respect to this bottom
   std::vector<bool> param_backward;    // ... with respect to this blob
   std::string backward_reason;         // why, or why not: for `explain`
+  // What the layer's backward pass adds to whose gradient: values, in the order of the pass.
+  std::vector<std::pair<int, int>> contributions;  // of, gradient
 };
 
 // A blob that the run feeds: top `top` of layer `layer`.
@@ -94,6 +97,31 @@ struct InputInfo {
   std::string name;
   int layer = kNone, top = 0;
   int value = kNone;
+};
+
+// What a forward pass leaves to the next (the hidden state of a recurrent layer); 0 at first.
+struct CarriedInfo {
+  std::string name;  // "lstm/h"
+  int layer = kNone;
+  int value = kNone;  // as the pass finds it
+  int next = kNone;   // as the pass leaves it
+};
+
+// Where a forward pass stops, because what follows has a shape that only the data decide: before
+// layer `layer` the non-zero numbers of `selector` are counted. Layers from there on form a segment
+// of their own, built for the count `rows`.
+struct CutInfo {
+  int layer = kNone;
+  int selector = kNone;
+  int64_t rows = 0;
+};
+
+// The gradient of `value`, or what one segment contributes to it, on its way down to the segments
+// below. One per value and segment, so that builds for other counts can take each other's.
+struct Crossing {
+  int value = kNone;
+  int segment = 0;
+  int gradient = kNone;
 };
 
 // A free end of the net, or one number to report. In byte order of the name.
@@ -118,6 +146,9 @@ struct Graph {
   int forward_nodes = 0;  // nodes [0, forward_nodes) are the forward pass
   std::vector<ParamInfo> params;
   std::vector<InputInfo> inputs;
+  std::vector<CarriedInfo> carried;
+  std::vector<CutInfo> cuts;  // in order; most nets have none
+  std::vector<Crossing> crossings;
   std::vector<OutputInfo> outputs;
   std::vector<LossTerm> losses;
   std::vector<std::pair<std::string, int>>
@@ -130,7 +161,16 @@ struct Graph {
   // n if some layer takes the value's numbers for integers in [0, n), directly or after layers that
   // only move them; the least such n. 0: nobody does.
   int64_t index_range(int value) const;
+
+  // A cut begins a segment: layers, the nodes of their passes, and what those compute. Nodes of no
+  // layer belong to segment 0; so do values that no node computes, parameters to their owner's.
+  int segments() const { return static_cast<int>(cuts.size()) + 1; }
+  int segment_of_layer(int layer) const;
+  int segment_of_value(int value) const;
 };
+
+// The values that a node's kernel reads.
+std::vector<int> reads(const Node& node);
 
 struct BuildOptions {
   // Shapes of the tops of a layer that a data source feeds; nothing if the type is no data source.
@@ -147,8 +187,10 @@ struct BuildOptions {
   std::set<std::string> wanted_inputs;
   // By parameter name ("conv1/weight"); a parameter that is not here follows the definition.
   std::map<std::string, ParamChoice> choices;
-  // Shapes of Input blobs other than the definition's.
+  // Shapes of blobs that the run feeds, other than the definition's or the source's.
   std::map<std::string, Shape> input_shapes;
+  // What is to be counted at each cut, in order; where it ends, everything.
+  std::vector<int64_t> rows;
 };
 
 // Builds from a definition in its own state (filters it first). All mistakes are collected:

@@ -30,8 +30,11 @@ struct Signature {
                                       // by need or by propagate_down, is an error
   std::vector<int> forced = {};       // those of no_gradient that force_backward does not spare: it
                                       // is refused, as by BVLC (row indices)
-  bool differentiable = true;         // false: no bottom has a gradient, and force_backward spares
-                                      // none (ArgMax)
+  // Bottoms and tops at which the gradient ends without a word, as in Caffe (the exposed states of
+  // recurrent layers): nothing flows into such a bottom, nor in from what uses such a top.
+  std::vector<int> cut_bottoms = {}, cut_tops = {};
+  bool differentiable = true;  // false: no bottom has a gradient, and force_backward spares
+                               // none (ArgMax)
 };
 
 // A learnable blob, or one of state (running statistics).
@@ -56,6 +59,12 @@ class Inference {
   // Throws Error{kConfig} at the field ("convolution_param.pad"; "" is the layer itself).
   [[noreturn]] virtual void fail(std::string_view field, std::string message,
                                  std::string hint = {}) const = 0;
+  // How many numbers of bottom i are not zero: only the data decide, and they may decide anew in
+  // each pass. A net is built for one answer at a time (at first for "all of them"); a run stops
+  // before this layer, counts, and goes on in the build for what it found.
+  virtual int64_t count_nonzero(int bottom) = 0;
+  // Tells the user something about the field that is no mistake.
+  virtual void note(std::string_view field, std::string message) = 0;
   // Axis in [0, rank) for a parameter in [-rank, rank); fails at `field` otherwise.
   int axis(std::string_view field, int value, int rank) const;
 };
@@ -76,8 +85,14 @@ class Lowering {
   virtual Value bottom(int i) const = 0;
   virtual Value blob(int i) const = 0;  // learnable blob i, in add_param order
   virtual const Shape& shape(Value value) const = 0;
+  virtual const Shape& top_shape(int i) const = 0;  // what infer() set
   // A value that the run feeds (data, labels); its shape is what infer() set for top i.
   virtual Value input(int top) = 0;
+  // A value that each forward pass leaves to the next (a hidden state): 0 in the first pass, then
+  // what carry() named in the pass before. No gradient flows through it. Where the shape changes
+  // between passes, what both shapes have stays, the rest is 0.
+  virtual Value carried(const std::string& name, const Shape& shape) = 0;
+  virtual void carry(Value carried, Value next) = 0;
   virtual std::vector<Value> emit(ops::OpPtr op, const std::vector<Value>& src) = 0;
   // Top i is this value (may be a bottom itself: no copy is made).
   virtual void set_top(int i, Value value) = 0;

@@ -82,4 +82,21 @@ std::string InnerProduct::describe() const {
   return transpose ? "transposed" : "";
 }
 
+double WeightGradientSum::flops(std::span<const Shape> src) const {
+  int64_t rows = 0;
+  for (const OuterProduct& product : outer_products(*this, src)) rows += product.rows;
+  return 2.0 * static_cast<double>(rows) * static_cast<double>(weight.count());
+}
+
+std::string WeightGradientSum::describe() const {
+  return transpose ? "transposed" : "";
+}
+
+std::vector<OuterProduct> outer_products(const WeightGradientSum& op, std::span<const Shape> src) {
+  std::vector<OuterProduct> out;
+  for (size_t i = 0; i + 1 < src.size(); i += 2)
+    out.push_back({op.transpose ? i : i + 1, op.transpose ? i + 1 : i, src[i].count(0, op.axis)});
+  return out;
+}
+
 }  // namespace crema::ops

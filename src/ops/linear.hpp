@@ -54,4 +54,25 @@ struct InnerProduct final : Op {
   std::string describe() const override;
 };
 
+// The gradient of a weight matrix that several inner products without bias share, in one go.
+//   src  x_0, dy_0, x_1, dy_1, ...   x_i with rows of K numbers from `axis` on, dy_i as many of N
+//   dst  dW = sum of dy_i^T x_i, (N, K); where `transpose`, sum of x_i^T dy_i, (K, N)
+struct WeightGradientSum final : Op {
+  int axis = 1;  // of the x_i
+  bool transpose = false;
+  Shape weight;  // of dW
+
+  const char* kind() const override { return "weight_gradient_sum"; }
+  std::vector<Shape> infer(std::span<const Shape>) const override { return {weight}; }
+  double flops(std::span<const Shape> src) const override;
+  std::string describe() const override;
+};
+
+// One product of it: rows of `left` times rows of `right`, as dW wants them.
+struct OuterProduct {
+  size_t left, right;  // indices of sources
+  int64_t rows;
+};
+std::vector<OuterProduct> outer_products(const WeightGradientSum& op, std::span<const Shape> src);
+
 }  // namespace crema::ops

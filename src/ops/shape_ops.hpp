@@ -16,6 +16,13 @@ struct Reshape final : Op {
   bool view() const override { return true; }
 };
 
+// The same elements; no gradient passes.
+struct Detach final : Op {
+  const char* kind() const override { return "detach"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  bool view() const override { return true; }
+};
+
 // Sources one after another along an axis. `sources` must be set.
 struct Concat final : Op {
   int axis = 1;

@@ -45,15 +45,16 @@ class Chooser {
     plan_.forward_steps = 0;
     for (int n = 0; n < static_cast<int>(graph_.nodes.size()); ++n) {
       if (n == graph_.forward_nodes) plan_.forward_steps = static_cast<int>(plan_.steps.size());
-      node(n);
+      if (graph_.segment_of_layer(graph_.nodes[n].layer) == options_.segment) node(n);
     }
     if (graph_.forward_nodes == static_cast<int>(graph_.nodes.size()))
       plan_.forward_steps = static_cast<int>(plan_.steps.size());
-    for (size_t p = 0; p < graph_.params.size(); ++p)
-      plan_.param_layouts[p] = plan_.tensors[primary(graph_.params[p].value)].desc.layout;
+    export_values();
     for (size_t v = 0; v < graph_.values.size(); ++v)
       plan_.value_tensors.push_back(versions_[v].empty() ? readable(static_cast<int>(v))
                                                          : versions_[v].front());
+    for (size_t p = 0; p < graph_.params.size(); ++p)
+      plan_.param_layouts[p] = known_layout(graph_.params[p].value);
   }
 
  private:
@@ -64,9 +65,33 @@ class Chooser {
     int workspace = kNone;
   };
 
-  // Values nobody computes in this plan (an unused gradient) have no tensor.
+  // Values nobody computes in this plan (an unused gradient) have no tensor; nor do parameters of
+  // other segments.
   int readable(int value) {
-    return graph_.values[value].kind == graph::ValueKind::kResult ? kNone : primary(value);
+    const graph::ValueKind kind = graph_.values[value].kind;
+    if (kind == graph::ValueKind::kResult) return kNone;
+    if (kind == graph::ValueKind::kParam && graph_.segment_of_value(value) != options_.segment)
+      return kNone;
+    return primary(value);
+  }
+
+  bool computed_here(int value) const {
+    return graph_.values[value].kind == graph::ValueKind::kResult &&
+           graph_.segment_of_value(value) == options_.segment;
+  }
+
+  // What other segments read: values as they rest, gradients plain.
+  void export_values() {
+    if (graph_.cuts.empty()) return;
+    const auto add = [&](int value) {
+      if (!computed_here(value)) return;
+      const bool gradient = graph_.values[value].producer >= graph_.forward_nodes;
+      plan_.exports[value] = gradient ? version(value, Layout(), kNone) : versions_[value].front();
+    };
+    for (const graph::Node& n : graph_.nodes)
+      if (graph_.segment_of_layer(n.layer) != options_.segment)
+        for (const int value : graph::reads(n)) add(value);
+    for (const graph::CutInfo& cut : graph_.cuts) add(cut.selector);
   }
 
   int add_tensor(int value, Layout layout, int buffer) {
@@ -110,12 +135,22 @@ class Chooser {
           if (graph_.inputs[i].value == value)
             return add_stored(value, {}, Storage::kInput, static_cast<int>(i));
         break;
+      case graph::ValueKind::kCarried:
+        for (size_t i = 0; i < graph_.carried.size(); ++i)
+          if (graph_.carried[i].value == value)
+            return add_stored(value, {}, Storage::kCarried, static_cast<int>(i));
+        break;
       case graph::ValueKind::kConstant:
         return add_stored(value, {}, Storage::kConstant, value);
       case graph::ValueKind::kParam:
         return add_stored(value, known_layout(value).value_or(wish), Storage::kParamValue,
                           info.param);
       case graph::ValueKind::kResult:
+        if (!computed_here(value)) {
+          const auto known = options_.outside.find(value);
+          const Layout layout = known == options_.outside.end() ? Layout() : known->second;
+          return add_stored(value, layout, Storage::kOutside, value);
+        }
         break;
     }
     throw LogicError("value '" + info.name + "' is read before it is computed");

@@ -54,6 +54,19 @@ std::string describe_step(const Plan& plan, const Step& step) {
   return line;
 }
 
+// What a segment is, where there are several.
+std::string segment_text(const Plan& plan) {
+  const graph::Graph& graph = *plan.graph;
+  if (graph.cuts.empty()) return {};
+  if (plan.segment == 0) return fmt::format("Segment 1 of {}\n", graph.segments());
+  const graph::CutInfo& cut = graph.cuts[static_cast<size_t>(plan.segment) - 1];
+  return fmt::format(
+      "Segment {} of {}: from layer '{}' on, where '{}' selects {} (only the data decide how many: "
+      "other numbers are planned when they occur)\n",
+      plan.segment + 1, graph.segments(), graph.layers[cut.layer].name,
+      graph.values[cut.selector].name, cut.rows);
+}
+
 }  // namespace
 
 std::string operation_text(const Plan& plan, const Step& step) {
@@ -68,7 +81,7 @@ std::string operation_text(const Plan& plan, const Step& step) {
 }
 
 std::string explain(const Plan& plan) {
-  std::string out;
+  std::string out = segment_text(plan);
   int reorders = 0;
   for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
     if (i == 0 && plan.forward_steps > 0) out += "Forward\n";
@@ -93,7 +106,7 @@ std::string explain(const Plan& plan) {
 }
 
 std::string explain_memory(const Plan& plan) {
-  std::string out = "step  live bytes  layer              op\n";
+  std::string out = segment_text(plan) + "step  live bytes  layer              op\n";
   size_t peak = 0;
   int peak_step = 0;
   const auto live = [&](int step, auto&& fn) {

@@ -64,9 +64,18 @@ void find_lifetimes(Plan& plan, const PlanOptions& options) {
     Buffer& buffer = plan.buffers[plan.tensors[plan.value_tensors[value]].buffer];
     if (buffer.first != kNone) buffer.last = end;
   };
+  // What other segments read lives until their forward and backward passes are over: they run
+  // between this one's.
   const graph::Graph& graph = *plan.graph;
+  for (const auto& [value, tensor] : plan.exports) {
+    Buffer& buffer = plan.buffers[plan.tensors[tensor].buffer];
+    const bool gradient = graph.values[value].producer >= graph.forward_nodes;
+    if (buffer.first != kNone)
+      buffer.last = gradient ? end : std::max(buffer.last, plan.forward_steps);
+  }
   for (const auto& output : graph.outputs) keep(output.value);
   for (const auto& loss : graph.losses) keep(loss.value);
+  for (const auto& state : graph.carried) keep(state.next);
   for (const auto& [name, value] : graph.input_gradients) keep(value);
   if (options.keep_blobs)
     for (const auto& [name, value] : graph.blobs) keep(value);

@@ -15,6 +15,7 @@ Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines
                const PlanOptions& options) {
   Plan plan;
   plan.graph = std::move(graph);
+  plan.segment = options.segment;
   plan.dtype = options.dtype;
   plan.separate_gradients = options.separate_gradients;
   const auto pass = [&](const char* name, auto&& run) {

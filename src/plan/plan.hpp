@@ -2,6 +2,7 @@
 // Immutable once made, but for the kernels, which belong to one executor at a time.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -23,12 +24,14 @@ enum class Storage {
   kParamGradient,  // the parameter's gradient
   kInput,          // fed by the run
   kConstant,       // filled once
+  kCarried,        // left by the pass before
+  kOutside,        // of another segment's plan
 };
 
 // A piece of memory and the steps between which its contents matter.
 struct Buffer {
   Storage storage = Storage::kArena;
-  int index = kNone;  // parameter, input, or value id of a constant
+  int index = kNone;  // parameter, input, carried state, or value id (constant, outside)
   size_t bytes = 0;
   int first = kNone, last = kNone;  // steps; first = kNone: never used
   size_t offset = 0;
@@ -58,18 +61,22 @@ struct Step {
   double flops = 0;
 };
 
+// The plan of one segment of a graph; most graphs have only one.
 struct Plan {
   std::shared_ptr<const graph::Graph> graph;
+  int segment = 0;
   DType dtype = DType::kF32;
   std::vector<Tensor> tensors;
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
   int forward_steps = 0;  // steps [0, forward_steps) are the forward pass
   size_t arena_bytes = 0, scratch_bytes = 0;
-  std::vector<Layout> param_layouts;  // per parameter: where the weights rest
-  std::vector<int> param_gradients;   // per parameter: tensor with its gradient, or kNone
-  bool separate_gradients = false;    // param_gradients are in the arena: to be added up
-  std::vector<int> value_tensors;     // per value: a tensor that holds it, or kNone
+  // Per parameter: how the weights rest; empty where neither the plan nor anybody before decided.
+  std::vector<std::optional<Layout>> param_layouts;
+  std::vector<int> param_gradients;  // per parameter: tensor with its gradient, or kNone
+  bool separate_gradients = false;   // param_gradients are in the arena: to be added up
+  std::vector<int> value_tensors;    // per value: a tensor that holds it, or kNone
+  std::map<int, int> exports;        // value that another segment reads -> tensor
   std::vector<std::pair<std::string, double>> pass_seconds;
 };
 
@@ -80,6 +87,9 @@ struct PlanOptions {
   bool separate_gradients = false;  // gradients are accumulated over several passes (iter_size)
   // Layouts that the parameters have already (a test plan sharing the weights of a train plan).
   std::vector<std::optional<Layout>> param_layouts;
+  int segment = 0;  // of the graph: what is planned
+  // Layouts of the values that this segment reads from those below. Gradients come down plain.
+  std::map<int, Layout> outside;
   std::set<std::string> skip;  // passes to leave out: "inplace", "memory"
 };
 

@@ -76,6 +76,8 @@ class Console final : public Sink {
                     duration(e.seconds)));
   }
   void operator()(const Failed&) { erase(); }  // main prints it
+  void operator()(const DebugValue& e) { say(debug_text(e)); }
+  void operator()(const DebugNorms& e) { say(debug_text(e)); }
   void operator()(const Message& e) {
     say((e.severity == Message::Severity::kWarning ? "warning: " : "") + e.text);
   }

@@ -94,13 +94,24 @@ struct Failed {  // the run ends with this error
   int exit_code = 0;
   std::string text;
 };
+// debug_info: the mean absolute value of a blob, after its layer ran.
+struct DebugValue {
+  enum Kind { kTopData, kParamData, kBottomDiff, kParamDiff } kind = kTopData;
+  std::string layer, blob;
+  double value = 0;
+};
+// ... and of all learnable numbers, after a whole backward pass.
+struct DebugNorms {
+  double data_l1 = 0, diff_l1 = 0, data_l2 = 0, diff_l2 = 0;
+};
 struct Message {
   enum class Severity { kInfo, kWarning } severity = Severity::kInfo;
   std::string text;  // one line
 };
 
-using Event = std::variant<RunStarted, Iterated, Displayed, RateSet, RateStepped, Clipped,
-                           TestStarted, Tested, Snapshotted, FinalLoss, RunEnded, Failed, Message>;
+using Event =
+    std::variant<RunStarted, Iterated, Displayed, RateSet, RateStepped, Clipped, TestStarted,
+                 Tested, Snapshotted, FinalLoss, RunEnded, Failed, DebugValue, DebugNorms, Message>;
 
 class Sink {
  public:

@@ -83,6 +83,11 @@ class GlogLines final : public Sink {
     line("caffe.cpp", "Optimization Done.");
   }
   void operator()(const Failed&) const {}  // main prints it
+  void operator()(const DebugValue& e) const { line("net.cpp", debug_text(e)); }
+  void operator()(const DebugNorms& e) const {
+    // An error by name only: Caffe wants it seen.
+    google::LogMessage("net.cpp", kNoLine, google::GLOG_ERROR).stream() << debug_text(e);
+  }
   void operator()(const Message& e) const {
     const auto severity =
         e.severity == Message::Severity::kWarning ? google::GLOG_WARNING : google::GLOG_INFO;

@@ -24,6 +24,20 @@ Json outputs_json(const std::vector<Output>& outputs) {
   return out;
 }
 
+std::string debug_kind(DebugValue::Kind kind) {
+  switch (kind) {
+    case DebugValue::kTopData:
+      return "top";
+    case DebugValue::kParamData:
+      return "param";
+    case DebugValue::kBottomDiff:
+      return "bottom_diff";
+    case DebugValue::kParamDiff:
+      return "param_diff";
+  }
+  return {};
+}
+
 class Jsonl final : public Sink {
  public:
   Jsonl(const std::string& path, const FileSinkOptions& options) : options_(options), file_(path) {}
@@ -111,6 +125,22 @@ class Jsonl final : public Sink {
     Json line = begin("failed", *iteration_);
     line["exit_code"] = e.exit_code;
     line["text"] = e.text;
+    write(line);
+  }
+  void operator()(const DebugValue& e) {
+    if (!iteration_) return;  // of a verb that trains nothing
+    Json line = begin("debug", *iteration_);
+    line["kind"] = debug_kind(e.kind);
+    line["layer"] = e.layer;
+    line["blob"] = e.blob;
+    line["mean_abs"] = e.value;
+    write(line);
+  }
+  void operator()(const DebugNorms& e) {
+    if (!iteration_) return;
+    Json line = begin("debug_norms", *iteration_);
+    line["data"] = {{"l1", e.data_l1}, {"l2", e.data_l2}};
+    line["diff"] = {{"l1", e.diff_l1}, {"l2", e.diff_l2}};
     write(line);
   }
   void operator()(const Message& e) {

@@ -31,5 +31,8 @@ std::unique_ptr<Sink> make_jsonl(const std::string& path, const FileSinkOptions&
 // TensorBoard's event files: a new one in `folder` for every run, resumed or not, marked so that
 // TensorBoard drops what earlier files say about the iterations that are repeated. Error{kOutput}.
 std::unique_ptr<Sink> make_tensorboard(const std::string& folder, const FileSinkOptions& options);
+// Caffe's lines of debug_info, for both.
+std::string debug_text(const DebugValue& event);
+std::string debug_text(const DebugNorms& event);
 
 }  // namespace crema::report

@@ -92,6 +92,8 @@ class TensorBoard final : public Sink {
   void operator()(const FinalLoss&) const {}
   void operator()(const RunEnded&) const {}
   void operator()(const Failed&) const {}
+  void operator()(const DebugValue&) const {}
+  void operator()(const DebugNorms&) const {}
   void operator()(const Message&) const {}
 
  private:

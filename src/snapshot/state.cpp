@@ -56,7 +56,7 @@ caffe::SolverState read_proto(const std::string& path, Arrays& arrays) {
   return proto;
 }
 
-State from_proto(const caffe::SolverState& proto) {
+State from_proto(const caffe::SolverState& proto, const std::string& path) {
   State out;
   out.iter = proto.iter();
   out.learned_net = proto.learned_net();
@@ -68,6 +68,10 @@ State from_proto(const caffe::SolverState& proto) {
   out.param_names.assign(proto.param_name().begin(), proto.param_name().end());
   out.step_counts.assign(proto.step_count().begin(), proto.step_count().end());
   out.loss_window.assign(proto.loss_window().begin(), proto.loss_window().end());
+  for (const caffe::CarriedState& state : proto.carried())
+    out.carried.push_back(
+        {state.net(), state.name(),
+         to_blob(state.value(), fmt::format("'{}', state '{}'", path, state.name()))});
   if (proto.has_learned_net_crc32()) out.learned_net_crc32 = proto.learned_net_crc32();
   out.weights_given = proto.weights_given();
   out.loaded.assign(proto.loaded_param().begin(), proto.loaded_param().end());
@@ -144,6 +148,15 @@ caffe::SolverState to_proto(const State& state) {
   for (const float loss : state.loss_window) out.add_loss_window(loss);
   if (state.weights_given) out.set_weights_given(true);
   for (const std::string& name : state.loaded) out.add_loaded_param(name);
+  for (const Carried& carried : state.carried) {
+    caffe::CarriedState& entry = *out.add_carried();
+    entry.set_net(carried.net);
+    entry.set_name(carried.name);
+    for (const int64_t dim : carried.value.shape.dims())
+      entry.mutable_value()->mutable_shape()->add_dim(dim);
+    entry.mutable_value()->mutable_data()->Assign(carried.value.values.begin(),
+                                                  carried.value.values.end());
+  }
   if (state.learned_net_crc32) out.set_learned_net_crc32(*state.learned_net_crc32);
   for (const std::string& name : state.history_slots) out.add_history_slot(name);
   for (const std::string& type : state.param_types) out.add_param_type(type);
@@ -181,7 +194,7 @@ State read_hdf5(const std::string& path) {
     if (!proto.ParseFromString(file.bytes("crema_state")) || proto.iter() != iter ||
         proto.current_step() != step)
       refuse(path, "is damaged: its parts disagree");
-    out = from_proto(proto);
+    out = from_proto(proto, path);
   }
   out.iter = iter;
   out.current_step = static_cast<int>(std::clamp<int64_t>(step, -1, kMostInt));
@@ -205,7 +218,7 @@ State read_binary(const std::string& path) {
   Arrays arrays;
   try {
     const caffe::SolverState proto = read_proto(path, arrays);
-    State out = from_proto(proto);
+    State out = from_proto(proto, path);
     add_slots(proto, arrays.slots, path, out);
     out.history = std::move(arrays.history);
     out.averages = std::move(arrays.averages);

@@ -28,6 +28,13 @@ struct NamedSlot {
   Blob blob;
 };
 
+// A recurrent layer's hidden state.
+struct Carried {
+  int net = 0;  // 0 the training net, k the k-th test net
+  std::string name;
+  Blob value;
+};
+
 struct State {
   int64_t iter = 0;
   std::string learned_net;  // as written in the file
@@ -42,6 +49,7 @@ struct State {
   std::vector<std::string> param_names;  // as many as history has blobs per slot
   std::vector<int64_t> step_counts;      // one per name
   std::vector<float> loss_window;
+  std::vector<Carried> carried;
   std::optional<uint32_t> learned_net_crc32;
   // The run began with weights files, and these parameters came from them.
   bool weights_given = false;

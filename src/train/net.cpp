@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "data/synthetic.hpp"
+#include "train/debug.hpp"
 
 namespace crema::train {
 
@@ -17,34 +18,40 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
   build.backward = options.training;
   build.caffe_compat = options.caffe_compat;
   build.source_types = data::source_types();
-  build.source_shapes = [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
-    if (!data::is_source(layer.param.type())) return std::nullopt;
-    return source_shapes_.at(layer.param.name());
-  };
   if (options.choose) {
     graph::BuildOptions survey = build;
     survey.backward = false;
     build.choices =
-        options.choose(graph::build(net, survey), batches_per_epoch(net, options.inputs));
+        options.choose(*builder(net, survey)({}), batches_per_epoch(net, options.inputs));
   }
-  graph_ = std::make_shared<graph::Graph>(graph::build(net, build));
-
-  plan::PlanOptions planning;
-  planning.training = options.training;
-  planning.separate_gradients = options.separate_gradients;
-  planning.keep_blobs = options.keep_blobs;
-  planning.skip = context.plan_skip;
-  if (options.shared) planning.param_layouts = exec::layouts_of(*options.shared, *graph_);
-  auto plan = std::make_shared<plan::Plan>(plan::make_plan(graph_, context.engines, planning));
-  if (options.shared) {
-    params_ = std::make_shared<exec::ParamStore>(*plan, context.engines, *options.shared);
+  exec::Session::Options session;
+  session.planning.training = options.training;
+  session.planning.separate_gradients = options.separate_gradients;
+  session.planning.keep_blobs = options.keep_blobs;
+  session.planning.skip = context.plan_skip;
+  session.shared = options.shared;
+  session_ = std::make_unique<exec::Session>(builder(net, std::move(build)), context.engines,
+                                             std::move(session));
+  if (options.shared)
     for (size_t i = 0; i < options.shared->size(); ++i)
       shared_names_.insert((*options.shared)[i].name());
-  } else {
-    params_ = std::make_shared<exec::ParamStore>(*plan, context.engines);
-  }
-  executor_ = std::make_unique<exec::Executor>(std::move(plan), params_, context.engines);
   connect();
+}
+
+// Builds the net's graph for the shapes that its sources gave at first, or for others.
+exec::Session::Build Net::builder(config::NetConfig net, graph::BuildOptions options) const {
+  return [net = std::move(net), options = std::move(options),
+          first = source_shapes_](const exec::NetShapes& shapes) {
+    graph::BuildOptions build = options;
+    build.input_shapes = shapes.inputs;
+    build.rows = shapes.rows;
+    build.source_shapes =
+        [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
+      if (!data::is_source(layer.param.type())) return std::nullopt;
+      return first.at(layer.param.name());
+    };
+    return std::make_shared<const graph::Graph>(graph::build(net, build));
+  };
 }
 
 void Net::open_sources(const config::NetConfig& net, const NetOptions& options) {
@@ -104,11 +111,11 @@ double Net::batches_per_epoch(const config::NetConfig& net, const InputOptions& 
 }
 
 void Net::connect() {
-  const auto& inputs = graph_->inputs;
-  for (size_t l = 0; l < graph_->layers.size(); ++l) {
-    const auto it = opened_.find(graph_->layers[l].name);
+  const auto& inputs = graph().inputs;
+  for (size_t l = 0; l < graph().layers.size(); ++l) {
+    const auto it = opened_.find(graph().layers[l].name);
     if (it == opened_.end() || !it->second) continue;
-    Feed feed{std::move(it->second), std::vector<size_t>(graph_->layers[l].tops.size())};
+    Feed feed{std::move(it->second), std::vector<size_t>(graph().layers[l].tops.size())};
     for (size_t i = 0; i < inputs.size(); ++i)
       if (inputs[i].layer == static_cast<int>(l))
         feed.inputs[static_cast<size_t>(inputs[i].top)] = i;
@@ -118,17 +125,47 @@ void Net::connect() {
 }
 
 void Net::feed(int64_t batch) {
+  std::map<std::string, Shape> shapes;
+  std::vector<const std::vector<std::span<const float>>*> data;
   for (Feed& feed : feeds_) {
     if (feed.loader->position() != batch) feed.loader->seek(batch);
-    const auto& tops = feed.loader->next();
-    for (size_t i = 0; i < tops.size(); ++i) executor_->set_input(feed.inputs[i], tops[i]);
+    data.push_back(&feed.loader->next());
+    for (size_t i = 0; i < feed.inputs.size(); ++i)
+      shapes[graph().inputs[feed.inputs[i]].name] = feed.loader->shapes()[i];
   }
+  session_->reshape(shapes);
+  for (size_t f = 0; f < feeds_.size(); ++f)
+    for (size_t i = 0; i < data[f]->size(); ++i)
+      session_->set_input(feeds_[f].inputs[i], (*data[f])[i]);
+}
+
+double Net::forward(const ops::StepInfo& step, report::Reporter* debug) {
+  if (debug == nullptr) return session_->forward(step);
+  DebugInfo info(*session_, *debug);
+  const double loss = session_->forward(step);
+  info.report_forward();
+  return loss;
+}
+
+double Net::pass(const ops::StepInfo& step, report::Reporter* debug) {
+  if (debug == nullptr) {
+    const double loss = session_->forward(step);
+    session_->backward(step);
+    return loss;
+  }
+  DebugInfo info(*session_, *debug);
+  const double loss = session_->forward(step);
+  info.report_forward();
+  info.before_backward();
+  session_->backward(step);
+  info.report_backward();
+  return loss;
 }
 
 void Net::require_sources(const char* verb) const {
   Diagnostics diagnostics;
-  for (const graph::InputInfo& input : graph_->inputs) {
-    const graph::LayerInfo& layer = graph_->layers[static_cast<size_t>(input.layer)];
+  for (const graph::InputInfo& input : graph().inputs) {
+    const graph::LayerInfo& layer = graph().layers[static_cast<size_t>(input.layer)];
     if (data::is_source(layer.type)) continue;
     diagnostics
         .add(Error(ErrorCode::kConfig, fmt::format("nothing feeds the blob '{}' of layer '{}' in "
@@ -143,16 +180,16 @@ void Net::require_sources(const char* verb) const {
 }
 
 void Net::feed_synthetic(uint64_t seed) {
-  synthetic_.resize(graph_->inputs.size());
-  for (size_t i = 0; i < graph_->inputs.size(); ++i) {
-    synthetic_[i] = synthetic_batch(*graph_, graph_->inputs[i], seed);
-    executor_->set_input(i, synthetic_[i]);
+  synthetic_.resize(graph().inputs.size());
+  for (size_t i = 0; i < graph().inputs.size(); ++i) {
+    synthetic_[i] = synthetic_batch(graph(), graph().inputs[i], seed);
+    session_->set_input(i, synthetic_[i]);
   }
 }
 
 int64_t Net::batch_size() const {
-  if (graph_->inputs.empty()) return 0;
-  const Shape& shape = graph_->values[static_cast<size_t>(graph_->inputs[0].value)].shape;
+  if (graph().inputs.empty()) return 0;
+  const Shape& shape = graph().values[static_cast<size_t>(graph().inputs[0].value)].shape;
   return shape.rank() > 0 ? shape[0] : 1;
 }
 
@@ -162,17 +199,17 @@ int64_t Net::samples() const {
 
 std::vector<report::Output> Net::outputs() const {
   std::vector<report::Output> out;
-  for (const graph::OutputInfo& output : graph_->outputs) {
-    const std::vector<float> values = executor_->read(output.value);
+  for (const graph::OutputInfo& output : graph().outputs) {
+    const std::vector<float> values = session_->read(output.value);
     out.push_back({output.name, {values.begin(), values.end()}, output.loss_weight});
   }
   return out;
 }
 
 void Net::initialise(uint64_t seed) {
-  for (size_t i = 0; i < params_->size(); ++i)
-    if (!shared_names_.contains((*params_)[i].name()))
-      params_->set_value(i, graph::initial_values(graph_->params[i], seed));
+  for (size_t i = 0; i < params().size(); ++i)
+    if (!shared_names_.contains(params()[i].name()))
+      params().set_value(i, graph::initial_values(graph().params[i], seed));
 }
 
 void accumulate(std::vector<report::Output>& sums, const std::vector<report::Output>& outputs) {
@@ -180,8 +217,18 @@ void accumulate(std::vector<report::Output>& sums, const std::vector<report::Out
     sums = outputs;
     return;
   }
-  for (size_t i = 0; i < outputs.size(); ++i)
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].values.size() != sums[i].values.size())
+      throw Error(
+          ErrorCode::kData,
+          fmt::format("the output '{}' has {} numbers in one batch and {} in another: there "
+                      "is no mean of them",
+                      outputs[i].name, sums[i].values.size(), outputs[i].values.size()))
+          .advise(
+              "end the net in losses and metrics; put a Silence layer on blobs that nobody "
+              "else uses");
     for (size_t k = 0; k < outputs[i].values.size(); ++k) sums[i].values[k] += outputs[i].values[k];
+  }
 }
 
 }  // namespace crema::train

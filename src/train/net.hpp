@@ -9,7 +9,7 @@
 
 #include "config/config.hpp"
 #include "data/loader.hpp"
-#include "exec/executor.hpp"
+#include "exec/session.hpp"
 #include "graph/graph.hpp"
 #include "report/event.hpp"
 #include "train/inputs.hpp"
@@ -44,14 +44,21 @@ class Net {
   // Error / ErrorList: kConfig for the definition, kData for its sources.
   Net(const config::NetConfig& config, const NetOptions& options, const Context& context);
 
-  const graph::Graph& graph() const { return *graph_; }
-  exec::Executor& executor() { return *executor_; }
-  exec::ParamStore& params() { return *params_; }
+  // Of the shapes of the last pass.
+  const graph::Graph& graph() const { return session_->graph(); }
+  exec::Session& session() { return *session_; }
+  const exec::Session& session() const { return *session_; }
+  exec::ParamStore& params() { return session_->params(); }
 
-  // Batch `batch` of every source becomes the input of the next forward pass.
+  // Batch `batch` of every source becomes the input of the next forward pass, whatever its size.
+  // Error{kData} too where that size does not fit the net.
   void feed(int64_t batch);
   // Feeds every input a synthetic_batch(); feed() then replaces those of sources.
   void feed_synthetic(uint64_t seed);
+  // A forward pass, and the backward pass after it; the weighted loss. With a reporter, what
+  // debug_info prints of them.
+  double forward(const ops::StepInfo& step, report::Reporter* debug = nullptr);
+  double pass(const ops::StepInfo& step, report::Reporter* debug = nullptr);
   // Error{kConfig} if the net has inputs that nothing feeds.
   void require_sources(const char* verb) const;
 
@@ -75,11 +82,10 @@ class Net {
   void open_source(const config::LayerConfig& layer, const NetOptions& options);
   void do_without(const config::LayerConfig& layer, const InputOptions& inputs, Error missing);
   double batches_per_epoch(const config::NetConfig& net, const InputOptions& inputs) const;
+  exec::Session::Build builder(config::NetConfig net, graph::BuildOptions options) const;
   void connect();
 
-  std::shared_ptr<graph::Graph> graph_;
-  std::shared_ptr<exec::ParamStore> params_;
-  std::unique_ptr<exec::Executor> executor_;
+  std::unique_ptr<exec::Session> session_;
   std::map<std::string, std::unique_ptr<data::Loader>> opened_;  // by layer name, until connected
   std::map<std::string, std::vector<Shape>> source_shapes_;      // by layer name
   std::vector<Feed> feeds_;

@@ -140,10 +140,45 @@ void Trainer::restore(const snapshot::State& state) {
         group->policy->follower()->set_state(restored(follower));
   loss_window_ = state.loss_window;
   batches_ = state.batches_read ? *state.batches_read : iteration_ * param_.iter_size();
-  // BVLC begins again at the first record.
+  // BVLC begins again at the first record, and with hidden states of zero.
   first_batch_ = param_.caffe_compat() ? -batches_ : 0;
+  if (!param_.caffe_compat()) restore_carried(state);
   reporter_.info(
       fmt::format("SGDSolver: restoring history; data go on at batch {}", first_batch_ + batches_));
+}
+
+void Trainer::restore_carried(const snapshot::State& state) {
+  for (int n = 0; n <= static_cast<int>(test_nets_.size()); ++n) {
+    Net& net = n == 0 ? *net_ : *test_nets_[static_cast<size_t>(n - 1)];
+    std::vector<const snapshot::Carried*> saved;
+    for (const snapshot::Carried& carried : state.carried)
+      if (carried.net == n) saved.push_back(&carried);
+    exec::CarriedStates& states = *net.session().carried();
+    bool same = saved.size() == states.size();
+    for (size_t i = 0; same && i < saved.size(); ++i)
+      same = saved[i]->name == states[i].name &&
+             saved[i]->value.shape.rank() == states[i].shape.rank();
+    if (!same && state.by_crema)
+      reporter_.warn(fmt::format(
+          "{}: the hidden states of {} are not those of the net now; they start at zero",
+          options_.snapshot, n == 0 ? "the training net" : fmt::format("test net #{}", n - 1)));
+    for (size_t i = 0; same && i < saved.size(); ++i) {
+      states[i].shape = saved[i]->value.shape;
+      states[i].values = saved[i]->value.values;
+    }
+  }
+}
+
+std::vector<snapshot::Carried> Trainer::carried() const {
+  std::vector<snapshot::Carried> out;
+  const auto add = [&](size_t number, const exec::CarriedStates& states) {
+    for (const exec::CarriedState& state : states)
+      out.push_back({static_cast<int>(number), state.name, {state.shape, false, state.values}});
+  };
+  add(0, *net_->session().carried());
+  for (size_t i = 0; i < test_nets_.size(); ++i)
+    add(i + 1, before_tests_.empty() ? *test_nets_[i]->session().carried() : before_tests_[i]);
+  return out;
 }
 
 std::pair<std::string, std::string> Trainer::snapshot_paths() const {
@@ -210,6 +245,7 @@ void Trainer::snapshot() {
       state.averages.push_back(blob_of(p, optimizer_->ema().average(p).data()));
   }
   state.average_updates = optimizer_->ema().updates();
+  state.carried = carried();
   for (const auto& group : optimizer_->groups())
     if (optim::MetricFollower* follower = group->policy->follower())
       state.followers.push_back(saved(group->rule, follower->state()));

@@ -48,7 +48,6 @@ void Trainer::note_ignored_fields() {
   };
   warn(param_.has_solver_mode() && param_.solver_mode() == caffe::SolverParameter::GPU,
        "solver_mode", "crema computes on the CPU; solver_mode: GPU is ignored");
-  warn(param_.debug_info(), "debug_info", "debug_info prints nothing in this version");
 }
 
 // Every layer is a group of the file: its name must be good for one, and its own.

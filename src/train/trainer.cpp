@@ -62,14 +62,14 @@ void Trainer::iterate() {
       (iteration_ > 0 || param_.test_initialization()))
     test_all();
   if (stop_) return;
-  if (net_->executor().plan().separate_gradients) net_->executor().clear_gradients();
+  if (net_->session().separate_gradients()) net_->session().clear_gradients();
   double loss = 0;
   for (int i = 0; i < param_.iter_size(); ++i) loss += pass();
   iteration_loss_ = loss / param_.iter_size();
   check_finite(iteration_loss_);
   smooth(iteration_loss_);
   follow(kTraining, smoothed(), {});
-  if (param_.display() > 0 && iteration_ % param_.display() == 0) display(since_display_.seconds());
+  if (displays()) display(since_display_.seconds());
   update();
   if (options_.signals) handle(options_.signals->poll());
   if (param_.snapshot() > 0 && iteration_ % param_.snapshot() == 0 &&
@@ -79,9 +79,8 @@ void Trainer::iterate() {
 
 double Trainer::pass() {
   net_->feed(first_batch_ + batches_);
-  const ops::StepInfo info = step_info(batches_);
-  const double loss = net_->executor().forward(info);
-  net_->executor().backward(info);
+  const double loss =
+      net_->pass(step_info(batches_), param_.debug_info() && displays() ? &reporter_ : nullptr);
   ++batches_;
   return loss;
 }
@@ -180,6 +179,7 @@ void Trainer::handle(Action action) {
 }
 
 void Trainer::test_all() {
+  for (const auto& net : test_nets_) before_tests_.push_back(*net->session().carried());
   const bool average = optimizer_->ema().on() && param_.ema().test();
   if (average) exchange_average();
   try {
@@ -190,6 +190,10 @@ void Trainer::test_all() {
     throw;
   }
   if (average) exchange_average();
+  if (stop_)
+    for (size_t i = 0; i < test_nets_.size(); ++i)
+      *test_nets_[i]->session().carried() = before_tests_[i];
+  before_tests_.clear();
 }
 
 void Trainer::exchange_average() {
@@ -212,7 +216,7 @@ bool Trainer::test(int index) {
       if (stop_) return false;
     }
     net.feed(n * batches + b);
-    loss += net.executor().forward(step_info(n * batches + b));
+    loss += net.forward(step_info(n * batches + b), param_.debug_info() ? &reporter_ : nullptr);
     accumulate(sums, net.outputs());
   }
   for (report::Output& output : sums)
@@ -231,7 +235,7 @@ void Trainer::finish() {
   if (result_.early) return;
   if (param_.display() > 0 && iteration_ % param_.display() == 0) {
     net_->feed(first_batch_ + batches_);
-    const double loss = net_->executor().forward(step_info(batches_));
+    const double loss = net_->session().forward(step_info(batches_));
     smooth(loss);
     reporter_.emit(report::FinalLoss{iteration_, smoothed()});
   }

@@ -85,12 +85,15 @@ class Trainer {
   snapshot::Blob blob_of(size_t param, const float* physical) const;
   void set_from(const snapshot::Blob& blob, const std::string& what, size_t param,
                 float* physical) const;
+  void restore_carried(const snapshot::State& state);
+  std::vector<snapshot::Carried> carried() const;
   void probe_prefix() const;
   void check_names() const;
   bool hdf5() const { return param_.snapshot_format() == caffe::SolverParameter::HDF5; }
 
   void iterate();
   double pass();
+  bool displays() const { return param_.display() > 0 && iteration_ % param_.display() == 0; }
   void display(double seconds);
   void update();
   void follow(int test_net, double loss, const std::vector<report::Output>& outputs);
@@ -123,6 +126,8 @@ class Trainer {
   int64_t first_batch_ = 0;  // data position at batches_ = 0 (negative after BVLC's restart)
   std::vector<float> loss_window_;
   std::vector<ParamGroup> groups_;  // for the events
+  // While the test nets run, what they carried before: a run resumed from here repeats the tests.
+  std::vector<exec::CarriedStates> before_tests_;
   Stopwatch watch_, since_display_;
   int64_t last_display_ = 0;
   double iteration_loss_ = 0;

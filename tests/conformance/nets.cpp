@@ -37,72 +37,69 @@ class NetCase {
 
  private:
   void one(int r, const std::string& group) {
-    bool changed = r == 0;
-    for (const std::string& blob : file_.below(group + "input")) {
-      const Shape shape = file_.array(group + "input/" + blob).shape;
-      if (options_.input_shapes[blob] != shape) changed = true;
-      options_.input_shapes[blob] = shape;
+    std::map<std::string, Shape> shapes;
+    for (const std::string& blob : file_.below(group + "input"))
+      shapes[blob] = file_.array(group + "input/" + blob).shape;
+    if (r == 0) {
+      options_.input_shapes = shapes;
+      subject_ = build_subject(net_, options_, engines_);
     }
-    if (changed) {
-      const Subject before = std::move(subject_);
-      subject_ = build_subject(net_, options_, engines_, r == 0 ? nullptr : &before);
-    }
+    subject_->reshape(shapes);
     if (r == 0) set_params();
     inputs_.clear();
-    for (const graph::InputInfo& input : subject_.graph->inputs)
+    for (const graph::InputInfo& input : graph().inputs)
       inputs_.push_back(file_.array(group + "input/" + input.name).values);
-    for (size_t i = 0; i < inputs_.size(); ++i) subject_.run->set_input(i, inputs_[i]);
+    for (size_t i = 0; i < inputs_.size(); ++i) subject_->set_input(i, inputs_[i]);
     const ops::StepInfo step{1, r, r};
-    const double loss = subject_.run->forward(step);
+    const double loss = subject_->forward(step);
     if (static_cast<size_t>(r) < losses_.size()) check_.equal(group + "loss", loss, losses_[r]);
     for (const std::string& blob : file_.below(group + "blob")) compare_blob(group, blob);
     each_param(group + "param_after/", [&](size_t p, const std::string& path) {
-      check_.equal(path, subject_.params->value(p), file_.array(path));
+      check_.equal(path, subject_->params().value(p), file_.array(path));
     });
-    subject_.run->backward(step);
+    subject_->backward(step);
     each_param(group + "param_diff/", [&](size_t p, const std::string& path) {
-      check_.equal(path, subject_.gradient(p), file_.array(path));
+      check_.equal(path, gradient_of(*subject_, p), file_.array(path));
     });
     for (const std::string& blob : file_.below(group + "input_diff")) {
-      const auto it = subject_.graph->input_gradients.find(blob);
       const Array wanted = file_.array(group + "input_diff/" + blob);
-      check_.equal(group + "input_diff/" + blob,
-                   it == subject_.graph->input_gradients.end()
-                       ? std::vector<float>(wanted.values.size(), 0.0f)
-                       : subject_.run->read(it->second),
-                   wanted);
+      std::vector<float> got = subject_->input_gradient(blob);
+      if (got.empty()) got.resize(wanted.values.size(), 0.0f);
+      check_.equal(group + "input_diff/" + blob, got, wanted);
     }
   }
+
+  const graph::Graph& graph() const { return subject_->graph(); }
 
   // fn(parameter, path) for every dataset <group><layer>/<blob>.
   template <class Fn>
   void each_param(const std::string& group, Fn&& fn) {
     for (const std::string& entry : file_.below(group.substr(0, group.size() - 1))) {
       const size_t slash = entry.rfind('/');
-      const int layer = subject_.graph->find_layer(entry.substr(0, slash));
+      const int layer = graph().find_layer(entry.substr(0, slash));
       const size_t blob = static_cast<size_t>(std::stoi(entry.substr(slash + 1)));
-      if (layer == graph::kNone || blob >= subject_.graph->layers[layer].params.size())
+      if (layer == graph::kNone || blob >= graph().layers[layer].params.size())
         check_.fail("no parameter " + entry);
       else
-        fn(static_cast<size_t>(subject_.graph->layers[layer].params[blob]), group + entry);
+        fn(static_cast<size_t>(graph().layers[layer].params[blob]), group + entry);
     }
   }
 
   void set_params() {
     each_param("param/", [&](size_t p, const std::string& path) {
       const Array wanted = file_.array(path);
-      if (wanted.shape.count() != subject_.graph->params[p].shape.count())
+      if (wanted.shape.count() != graph().params[p].shape.count())
         check_.fail(path + " has another size");
       else
-        subject_.params->set_value(p, wanted.values);
+        subject_->params().set_value(p, wanted.values);
     });
   }
 
   // Caffe's Split layers copy the top `index` of `layer` to <blob>_<layer>_<index>_split_<k>.
   int value_of(const std::string& blob) const {
-    const int direct = subject_.graph->find_blob(blob);
+    const int direct = graph().find_blob(blob);
     if (direct != graph::kNone) return direct;
-    for (const graph::LayerInfo& layer : subject_.graph->layers)
+    for (const graph::LayerInfo& layer : graph().layers)
       for (size_t i = 0; i < layer.tops.size(); ++i)
         if (blob.starts_with(fmt::format("{}_{}_{}_split_", layer.tops[i], layer.name, i)))
           return layer.top_values[i];
@@ -114,8 +111,8 @@ class NetCase {
     const int value = value_of(blob);
     if (value == graph::kNone) return check_.fail("no blob " + blob);
     const Array wanted = file_.array(group + "blob/" + blob);
-    check_.equal("blob " + blob, subject_.graph->values[value].shape, wanted.shape);
-    check_.equal(group + "blob/" + blob, subject_.run->read(value), wanted);
+    check_.equal("blob " + blob, graph().values[value].shape, wanted.shape);
+    check_.equal(group + "blob/" + blob, subject_->read(value), wanted);
   }
 
   void compare_names() {
@@ -125,7 +122,7 @@ class NetCase {
     for (size_t i = 0; i < names.size(); ++i)
       if (types.at(i) != "Split" || names[i].find("_split") == std::string::npos)
         expected.push_back(names[i] + " " + types[i]);
-    for (const graph::LayerInfo& layer : subject_.graph->layers)
+    for (const graph::LayerInfo& layer : graph().layers)
       got.push_back(layer.name + " " + layer.type);
     if (expected != got) check_.fail("the net has other layers after filtering");
   }
@@ -136,11 +133,11 @@ class NetCase {
     for (const std::string& name : file_.lines("outputs")) {
       const int value = value_of(name);
       if (value == graph::kNone) return check_.fail("no output " + name);
-      for (const auto& [blob, id] : subject_.graph->blobs)
+      for (const auto& [blob, id] : graph().blobs)
         if (id == value) expected.insert(blob);
     }
-    for (const graph::OutputInfo& output : subject_.graph->outputs)
-      for (const auto& [blob, id] : subject_.graph->blobs)
+    for (const graph::OutputInfo& output : graph().outputs)
+      for (const auto& [blob, id] : graph().blobs)
         if (id == output.value) got.insert(blob);
     if (expected != got)
       check_.fail(fmt::format("outputs {}, expected {}", join({got.begin(), got.end()}, ", "),
@@ -174,7 +171,7 @@ class NetCase {
   graph::BuildOptions options_;
   std::vector<double> losses_;
   std::vector<std::vector<float>> inputs_;
-  Subject subject_;
+  std::unique_ptr<exec::Session> subject_;
 };
 
 }  // namespace

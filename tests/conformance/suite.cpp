@@ -86,29 +86,30 @@ void skip_unknown_types(const config::NetConfig& net) {
   }
 }
 
-std::vector<float> Subject::gradient(size_t param) const {
-  const graph::ParamInfo& info = graph->params[param];
-  if (info.gradient == graph::kNone)
-    return std::vector<float>(static_cast<size_t>(info.shape.count()), 0.0f);
-  return params->to_plain(param, (*params)[param].gradient());
+std::vector<float> gradient_of(const exec::Session& subject, size_t param) {
+  exec::ParamStore& params = subject.params();
+  if (!params[param].has_gradient())
+    return std::vector<float>(static_cast<size_t>(params[param].desc().shape.count()), 0.0f);
+  return params.to_plain(param, params[param].gradient());
 }
 
-Subject build_subject(const config::NetConfig& net, const graph::BuildOptions& options,
-                      const plan::Engines& engines, const Subject* before) {
-  Subject subject;
-  subject.graph = std::make_shared<graph::Graph>(graph::build(net, options));
-  plan::PlanOptions planning;
-  planning.training = options.backward;
-  planning.separate_gradients = true;
-  planning.keep_blobs = true;
-  if (before) planning.param_layouts = exec::layouts_of(*before->params, *subject.graph);
-  auto plan = std::make_shared<plan::Plan>(plan::make_plan(subject.graph, engines, planning));
-  subject.params = before ? std::make_shared<exec::ParamStore>(*plan, engines, *before->params)
-                          : std::make_shared<exec::ParamStore>(*plan, engines);
-  if (!before)
-    for (size_t p = 0; p < subject.params->size(); ++p)
-      subject.params->set_value(p, graph::initial_values(subject.graph->params[p], 1));
-  subject.run = std::make_unique<exec::Executor>(std::move(plan), subject.params, engines);
+std::unique_ptr<exec::Session> build_subject(const config::NetConfig& net,
+                                             const graph::BuildOptions& options,
+                                             const plan::Engines& engines) {
+  exec::Session::Options session;
+  session.planning.training = options.backward;
+  session.planning.separate_gradients = true;
+  session.planning.keep_blobs = true;
+  auto subject = std::make_unique<exec::Session>(
+      [&net, options](const exec::NetShapes& shapes) {
+        graph::BuildOptions build = options;
+        for (const auto& [name, shape] : shapes.inputs) build.input_shapes[name] = shape;
+        build.rows = shapes.rows;
+        return std::make_shared<const graph::Graph>(graph::build(net, build));
+      },
+      engines, std::move(session));
+  for (size_t p = 0; p < subject->params().size(); ++p)
+    subject->params().set_value(p, graph::initial_values(subject->graph().params[p], 1));
   return subject;
 }
 

@@ -9,7 +9,7 @@
 
 #include "case_file.hpp"
 #include "config/config.hpp"
-#include "exec/executor.hpp"
+#include "exec/session.hpp"
 #include "report/event.hpp"
 
 namespace crema::conformance {
@@ -100,15 +100,12 @@ std::string compare_log(const std::string& path, const std::vector<report::Event
 // Throws Skip if a layer's type is neither a layer nor a data source of this build.
 void skip_unknown_types(const config::NetConfig& net);
 
-// Graph, plan and weights of a net under test.
-struct Subject {
-  std::shared_ptr<graph::Graph> graph;
-  std::shared_ptr<exec::ParamStore> params;
-  std::unique_ptr<exec::Executor> run;
-  std::vector<float> gradient(size_t param) const;  // row-major, zeros if there is none
-};
-// All blobs are kept; gradients add up over backward passes. `before` lends its parameters.
-Subject build_subject(const config::NetConfig& net, const graph::BuildOptions& options,
-                      const plan::Engines& engines, const Subject* before);
+// A net under test. All blobs are kept; gradients add up over backward passes. `net` must outlive
+// it.
+std::unique_ptr<exec::Session> build_subject(const config::NetConfig& net,
+                                             const graph::BuildOptions& options,
+                                             const plan::Engines& engines);
+// A parameter's gradient, row-major; zeros if there is none.
+std::vector<float> gradient_of(const exec::Session& subject, size_t param);
 
 }  // namespace crema::conformance

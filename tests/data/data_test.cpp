@@ -1,6 +1,5 @@
 // The Data source: LMDB databases of Datums.
 #include <fmt/format.h>
-#include <lmdb.h>
 
 #include <fstream>
 #include <sstream>
@@ -10,9 +9,12 @@
 #include "data/mean_file.hpp"
 #include "data/support.hpp"
 #include "proto/blob.pb.h"
+#include "support/lmdb.hpp"
 
 namespace crema::data {
 namespace {
+
+using test::write_lmdb;
 
 std::string interop(const std::string& name) {
   return golden("interop/" + name);
@@ -23,28 +25,6 @@ config::LayerConfig lmdb_layer(const std::string& folder, int batch, const std::
       fmt::format("type: \"Data\" top: \"data\" top: \"label\" data_param {{ source: "
                   "\"{}\" batch_size: {} backend: LMDB }} {}",
                   folder, batch, more));
-}
-
-// Writes an LMDB database.
-void write_lmdb(const std::string& folder,
-                const std::vector<std::pair<std::string, std::string>>& records,
-                size_t map_bytes = 1 << 20) {
-  std::filesystem::create_directory(folder);
-  MDB_env* env = nullptr;
-  MDB_txn* txn = nullptr;
-  MDB_dbi dbi = 0;
-  ASSERT_EQ(mdb_env_create(&env), 0);
-  ASSERT_EQ(mdb_env_set_mapsize(env, map_bytes), 0);
-  ASSERT_EQ(mdb_env_open(env, folder.c_str(), 0, 0664), 0);
-  ASSERT_EQ(mdb_txn_begin(env, nullptr, 0, &txn), 0);
-  ASSERT_EQ(mdb_dbi_open(txn, nullptr, 0, &dbi), 0);
-  for (const auto& [key, value] : records) {
-    MDB_val k{key.size(), const_cast<char*>(key.data())};
-    MDB_val v{value.size(), const_cast<char*>(value.data())};
-    ASSERT_EQ(mdb_put(txn, dbi, &k, &v, 0), 0);
-  }
-  ASSERT_EQ(mdb_txn_commit(txn), 0);
-  mdb_env_close(env);
 }
 
 std::string datum(int channels, int height, int width, int label, size_t bytes) {
@@ -184,9 +164,10 @@ TEST(Data, ARecordOfAnotherSizeIsNamedByTheBatchConcerned) {
   const auto loader = open_test(lmdb_layer(folder / "db", 2));
   EXPECT_EQ(loader->next()[1][1], 1.0f);
   for (int again = 0; again < 2; ++again) {
-    const Error error = expect_error(ErrorCode::kData, "is 1x4x5 but the first one is 1x4x4",
-                                     [&] { loader->next(); });
-    EXPECT_THAT(error.message, testing::HasSubstr("record 2 (key 'c')"));
+    const Error error =
+        expect_error(ErrorCode::kData, "is 1x4x4 but the first one of its batch is 1x4x5",
+                     [&] { loader->next(); });
+    EXPECT_THAT(error.message, testing::HasSubstr("record 3 (key 'd')"));
     EXPECT_TRUE(error.location.known());
     EXPECT_EQ(loader->position(), 1);
   }
@@ -197,6 +178,24 @@ TEST(Data, ARecordOfAnotherSizeIsNamedByTheBatchConcerned) {
   EXPECT_EQ(cropped->next()[1][2], 2.0f);
   const auto small = open_test(lmdb_layer(folder / "db", 4, "transform_param { crop_size: 3 }"));
   EXPECT_EQ(small->shapes()[0].text(), "4x1x3x3");
+}
+
+TEST(Data, BatchesOfOneHaveTheSizeOfTheirRecord) {
+  const TemporaryFolder folder;
+  write_lmdb(
+      folder / "db",
+      {{"a", datum(1, 4, 4, 0, 16)}, {"b", datum(1, 2, 7, 1, 14)}, {"c", datum(1, 5, 5, 2, 25)}});
+  const auto loader = open_test(lmdb_layer(folder / "db", 1));
+  EXPECT_EQ(loader->shapes()[0].text(), "1x1x4x4") << "before the first batch: the first record's";
+  const char* const kShapes[] = {"1x1x4x4", "1x1x2x7", "1x1x5x5"};
+  for (int64_t k = 0; k < 7; ++k) {
+    const auto& tops = loader->next();
+    EXPECT_EQ(loader->shapes()[0].text(), kShapes[k % 3]);
+    EXPECT_EQ(static_cast<int64_t>(tops[0].size()), loader->shapes()[0].count());
+    EXPECT_EQ(tops[1][0], static_cast<float>(k % 3));
+  }
+  loader->seek(1);
+  EXPECT_EQ(loader->next()[0].size(), 14u);
 }
 
 TEST(Data, ASampleTooSmallForTheCropIsTheDatasFault) {

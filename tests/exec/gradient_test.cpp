@@ -8,7 +8,7 @@
 
 #include "base/random.hpp"
 #include "engines/reference/engine.hpp"
-#include "exec/executor.hpp"
+#include "exec/session.hpp"
 
 namespace crema::exec {
 namespace {
@@ -58,32 +58,47 @@ class GradientTest : public ::testing::TestWithParam<std::string> {
     config::NetConfig net = config::with_state(
         config::read_net((kNets / (GetParam() + ".prototxt")).string()), caffe::TRAIN, 0, {});
     options_ = wishes(net);
-    graph_ = std::make_shared<graph::Graph>(graph::build(net, options_));
-    plan::PlanOptions planning;
-    planning.dtype = DType::kF64;
-    auto plan = std::make_shared<plan::Plan>(plan::make_plan(graph_, {&engine_}, planning));
-    params_ = std::make_shared<ParamStore>(*plan, plan::Engines{&engine_});
-    for (size_t p = 0; p < params_->size(); ++p) {
-      params_->set_value(p, graph::initial_values(graph_->params[p], 1));
-      if (graph_->params[p].state || graph_->params[p].name == "p/value") set_statistics(p);
+    Session::Options session;
+    session.planning.dtype = DType::kF64;
+    run_ = std::make_unique<Session>(
+        [this, net](const NetShapes& shapes) {
+          graph::BuildOptions build = options_;
+          build.input_shapes = shapes.inputs;
+          build.rows = shapes.rows;
+          return std::make_shared<const graph::Graph>(graph::build(net, build));
+        },
+        plan::Engines{&engine_}, std::move(session));
+    for (size_t p = 0; p < params().size(); ++p) {
+      const graph::ParamInfo& info = run_->graph().params[p];
+      params().set_value(p, graph::initial_values(info, 1));
+      if (info.state || info.name == "p/value") set_statistics(p);
     }
-    run_ = std::make_unique<Executor>(plan, params_, plan::Engines{&engine_});
-    for (const graph::InputInfo& input : graph_->inputs) fill(input);
+    fill_inputs();
+    forward();
+    fill_inputs();  // again, now that the shapes are known that the data decide
+  }
+
+  ParamStore& params() { return run_->params(); }
+
+  void fill_inputs() {
+    inputs_.clear();
+    for (const graph::InputInfo& input : run_->graph().inputs) fill(input);
   }
 
   // Statistics that are usable: mean 0.3, variance 1.2, factor 1.
   void set_statistics(size_t p) {
-    const double number = graph_->params[p].name.ends_with("mean")       ? 0.3
-                          : graph_->params[p].name.ends_with("variance") ? 1.2
-                                                                         : 1.0;
-    double* values = static_cast<double*>((*params_)[p].value());
-    std::fill_n(values, graph_->params[p].shape.count(), number);
+    const graph::ParamInfo& info = run_->graph().params[p];
+    const double number = info.name.ends_with("mean")       ? 0.3
+                          : info.name.ends_with("variance") ? 1.2
+                                                            : 1.0;
+    double* values = static_cast<double*>(params()[p].value());
+    std::fill_n(values, info.shape.count(), number);
   }
 
   // Distinct values with gaps of more than two steps and none near 0, so that no maximum and no
   // ReLU changes its mind; multiples of the step's square, so that a step in f32 is exact.
   void fill(const graph::InputInfo& input) {
-    const int64_t n = graph_->values[input.value].shape.count();
+    const int64_t n = run_->graph().values[input.value].shape.count();
     const Permutation order(RandomStream(1, input.name), static_cast<uint64_t>(n));
     std::vector<float> values(static_cast<size_t>(n));
     for (int64_t i = 0; i < n; ++i) {
@@ -101,18 +116,24 @@ class GradientTest : public ::testing::TestWithParam<std::string> {
     inputs_.push_back(std::move(values));
   }
 
+  double forward() {
+    for (size_t i = 0; i < inputs_.size(); ++i) run_->set_input(i, inputs_[i]);
+    for (CarriedState& state : *run_->carried())  // what every pass finds
+      for (size_t i = 0; i < state.values.size(); ++i)
+        state.values[i] = 0.25f * static_cast<float>(i % 5) - 0.5f;
+    return run_->forward(step_);
+  }
+
   // The objective whose gradient backward() computes: weighted loss plus seeds times outputs.
   double objective() {
-    for (size_t i = 0; i < inputs_.size(); ++i) run_->set_input(i, inputs_[i]);
-    double sum = run_->forward(step_);
+    double sum = forward();
+    const graph::Graph& graph = run_->graph();
     for (const std::string& blob : options_.seeded_blobs) {
-      const int value = graph_->find_blob(blob);
-      const auto seed = std::find_if(graph_->inputs.begin(), graph_->inputs.end(),
+      const auto seed = std::find_if(graph.inputs.begin(), graph.inputs.end(),
                                      [&](const auto& i) { return i.name == "d(" + blob + ")"; });
-      const std::vector<float>& weights = inputs_[seed - graph_->inputs.begin()];
-      const plan::Plan& plan = run_->plan();
-      CREMA_CHECK(plan.dtype == DType::kF64, "");
-      const std::vector<double> out = run_->read_f64(value);
+      const std::vector<float>& weights = inputs_[seed - graph.inputs.begin()];
+      const std::vector<double> out = run_->read_f64(graph.find_blob(blob));
+      CREMA_CHECK(out.size() == weights.size(), "a seed of another shape");
       for (size_t k = 0; k < out.size(); ++k) sum += out[k] * weights[k];
     }
     return sum;
@@ -126,9 +147,7 @@ class GradientTest : public ::testing::TestWithParam<std::string> {
 
   ReferenceEngine engine_;
   graph::BuildOptions options_;
-  std::shared_ptr<graph::Graph> graph_;
-  std::shared_ptr<ParamStore> params_;
-  std::unique_ptr<Executor> run_;
+  std::unique_ptr<Session> run_;
   std::vector<std::vector<float>> inputs_;
   ops::StepInfo step_{3, 5, 7};
   double largest_ = 0;
@@ -138,15 +157,17 @@ TEST_P(GradientTest, agrees_with_finite_differences) {
   objective();
   run_->backward(step_);
   std::vector<std::vector<double>> input_gradients(inputs_.size()), param_gradients;
-  for (size_t i = 0; i < inputs_.size(); ++i) {
-    const auto it = graph_->input_gradients.find(graph_->inputs[i].name);
-    if (it != graph_->input_gradients.end()) input_gradients[i] = run_->read_f64(it->second);
-  }
-  for (size_t p = 0; p < params_->size(); ++p) {
-    const int64_t n = graph_->params[p].shape.count();
-    const double* g = static_cast<const double*>((*params_)[p].gradient());
+  const graph::Graph& graph = run_->graph();
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    input_gradients[i] = run_->input_gradient_f64(graph.inputs[i].name);
+  for (size_t p = 0; p < params().size(); ++p) {
+    const int64_t n = graph.params[p].shape.count();
+    const double* g = static_cast<const double*>(params()[p].gradient());
     param_gradients.emplace_back(g, g + n);
   }
+  std::vector<std::string> names;  // the graph goes with the next pass
+  for (const graph::InputInfo& input : graph.inputs) names.push_back(input.name);
+  const std::vector<graph::ParamInfo> param_infos = graph.params;
   int checked = 0;
   for (size_t i = 0; i < inputs_.size(); ++i)
     for (size_t k = 0; k < input_gradients[i].size(); ++k, ++checked) {
@@ -157,11 +178,11 @@ TEST_P(GradientTest, agrees_with_finite_differences) {
       const double low = objective(), down = inputs_[i][k];
       inputs_[i][k] = kept;
       expect_gradient(input_gradients[i][k], (high - low) / (up - down),
-                      graph_->inputs[i].name + "[" + std::to_string(k) + "]");
+                      names[i] + "[" + std::to_string(k) + "]");
     }
-  for (size_t p = 0; p < params_->size(); ++p) {
-    if (graph_->params[p].state) continue;
-    double* values = static_cast<double*>((*params_)[p].value());
+  for (size_t p = 0; p < params().size(); ++p) {
+    if (param_infos[p].state) continue;
+    double* values = static_cast<double*>(params()[p].value());
     for (size_t k = 0; k < param_gradients[p].size(); ++k, ++checked) {
       const double kept = values[k];
       values[k] = kept + kStep;
@@ -170,7 +191,7 @@ TEST_P(GradientTest, agrees_with_finite_differences) {
       const double low = objective();
       values[k] = kept;
       expect_gradient(param_gradients[p][k], (high - low) / (2 * kStep),
-                      graph_->params[p].name + "[" + std::to_string(k) + "]");
+                      param_infos[p].name + "[" + std::to_string(k) + "]");
     }
   }
   EXPECT_GT(checked, 0) << "nothing was checked";

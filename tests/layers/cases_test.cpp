@@ -113,5 +113,14 @@ TEST(Cases, Input_Parameter_DummyData) {
   refuses("sources");
 }
 
+TEST(Cases, Filter) {
+  accepts("filter");
+  refuses("filter");
+}
+TEST(Cases, LSTM_RNN_LSTMUnit) {
+  accepts("recurrent");
+  refuses("recurrent");
+}
+
 }  // namespace
 }  // namespace crema

@@ -31,6 +31,8 @@ State small_state() {
   s.param_names = {"ip/0", "ip/1"};
   s.step_counts = {300, int64_t{1} << 40};
   s.loss_window = {0.5f, 0.25f};
+  s.carried = {{0, "lstm/h", {{1, 2, 1}, false, {0.5f, -0.0f}}},
+               {2, "lstm/c", {{1, 1}, false, {7}}}};
   s.learned_net_crc32 = 0xdeadbeef;
   return s;
 }
@@ -88,6 +90,14 @@ TEST(State, RoundTrip) {
   EXPECT_EQ(back.step_counts, s.step_counts);
   EXPECT_EQ(back.loss_window, s.loss_window);
   EXPECT_EQ(back.learned_net_crc32, s.learned_net_crc32);
+  ASSERT_EQ(back.carried.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(back.carried[i].net, s.carried[i].net);
+    EXPECT_EQ(back.carried[i].name, s.carried[i].name);
+    EXPECT_EQ(back.carried[i].value.shape, s.carried[i].value.shape);
+    EXPECT_EQ(back.carried[i].value.values, s.carried[i].value.values);
+  }
+  EXPECT_TRUE(std::signbit(back.carried[0].value.values[1]));
   ASSERT_EQ(back.history.size(), 4u);
   for (size_t i = 0; i < 4; ++i) {
     EXPECT_EQ(back.history[i].shape, s.history[i].shape);

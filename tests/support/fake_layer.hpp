@@ -66,6 +66,13 @@ class FakeInference final : public layers::Inference {
     throw error;
   }
 
+  int64_t count_nonzero(int i) override { return rows >= 0 ? rows : bottom(i).count(); }
+  void note(std::string_view field, std::string message) override {
+    notes.push_back(std::string(field) + ": " + message);
+  }
+
+  std::vector<std::string> notes;
+  int64_t rows = -1;  // what count_nonzero says; negative: all
   bool every_top_set() const { return std::find(set_.begin(), set_.end(), false) == set_.end(); }
   const std::vector<Shape>& top_shapes() const { return tops_; }
   const std::vector<layers::ParamDecl>& params() const { return params_; }
@@ -99,10 +106,22 @@ class FakeLowering final : public layers::Lowering {
   const Shape& shape(layers::Value value) const override {
     return shapes_.at(static_cast<size_t>(value.id));
   }
+  const Shape& top_shape(int i) const override {
+    return in_.top_shapes().at(static_cast<size_t>(i));
+  }
   layers::Value input(int top) override {
     inputs.push_back(top);
     shapes_.push_back(in_.top_shapes().at(static_cast<size_t>(top)));
     return {static_cast<int>(shapes_.size()) - 1};
+  }
+  layers::Value carried(const std::string& name, const Shape& shape) override {
+    shapes_.push_back(shape);
+    carried_names.push_back(name);
+    return {static_cast<int>(shapes_.size()) - 1};
+  }
+  void carry(layers::Value carried, layers::Value next) override {
+    EXPECT_EQ(shape(carried), shape(next));
+    left.emplace_back(carried.id, next.id);
   }
   std::vector<layers::Value> emit(ops::OpPtr op, const std::vector<layers::Value>& src) override {
     Emitted emitted{op, {}, {}};
@@ -139,6 +158,8 @@ class FakeLowering final : public layers::Lowering {
  public:
   std::vector<int> top_ids;
   std::vector<int> inputs;
+  std::vector<std::string> carried_names;
+  std::vector<std::pair<int, int>> left;  // by carry()
   std::vector<Emitted> ops;
 };
 

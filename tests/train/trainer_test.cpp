@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/files.hpp"
+#include "report/sinks.hpp"
 #include "snapshot/hdf5_file.hpp"
 #include "train/trainer_fixture.hpp"
 
@@ -77,6 +78,75 @@ TEST_F(TrainerTest, loss_is_reported_and_smoothed_over_average_loss) {
   EXPECT_EQ(count<report::FinalLoss>(), 1);  // one more forward pass after the last update
   const double last = (0.67008 - 0.65984) * (0.67008 - 0.65984);
   EXPECT_NEAR(result.loss, (losses[4] + last) / 2, 1e-7);
+}
+
+// loss = 2 * 1/2 (x - y)^2 with x = 1, y = 0.
+TEST_F(TrainerTest, debug_info_says_what_every_layer_computed) {
+  Trainer trainer(solver("toy_solver.prototxt", {"debug_info=true", "display=5"}), {}, context_);
+  trainer.run();
+  std::vector<std::string> lines;
+  for (const report::Event& event : events_) {
+    if (const auto* value = std::get_if<report::DebugValue>(&event))
+      lines.push_back(report::debug_text(*value));
+    if (const auto* norms = std::get_if<report::DebugNorms>(&event))
+      lines.push_back(report::debug_text(*norms));
+  }
+  const std::vector<std::string> expected{
+      "    [Forward] Layer x, top blob x data: 1",
+      "    [Forward] Layer x, param blob 0 data: 1",
+      "    [Forward] Layer y, top blob y data: 0",
+      "    [Forward] Layer y, param blob 0 data: 0",
+      "    [Forward] Layer loss, top blob loss data: 0.5",
+      "    [Backward] Layer loss, bottom blob x diff: 2",
+      "    [Backward] Layer loss, bottom blob y diff: 2",
+      "    [Backward] Layer y, param blob 0 diff: 2",
+      "    [Backward] Layer x, param blob 0 diff: 2",
+      "    [Backward] All net params (data, diff): L1 norm = (1, 4); L2 norm = (1, 2.82843)"};
+  EXPECT_EQ(lines, expected) << "of iteration 0 only: 5 is the next to be displayed";
+}
+
+// The same numbers as a net gives that keeps all its blobs.
+TEST_F(TrainerTest, debug_info_reads_values_before_their_memory_is_used_again) {
+  Trainer trainer(solver("debug_solver.prototxt", {"max_iter=1"}), {}, context_);
+  NetOptions options;
+  options.training = options.separate_gradients = options.keep_blobs = true;
+  Net kept(solver("debug_solver.prototxt").train_net, options, context_);
+  kept.initialise(5);
+  const auto mean = [](const std::vector<float>& values) {
+    double sum = 0;
+    for (const float v : values) sum += std::abs(v);
+    return sum / static_cast<double>(values.size());
+  };
+  std::map<std::string, double> forward;  // of the first of the two passes
+  kept.pass({5, 0, 0});
+  for (const auto& [blob, value] : kept.graph().blobs)
+    forward[blob] = mean(kept.session().read(value));
+  std::vector<double> w;
+  for (int pass = 0; pass < 2; ++pass) {
+    if (pass > 0) kept.pass({5, 0, pass});
+    w.push_back(mean(kept.params().to_plain(0, kept.params()[0].gradient())));
+  }
+  trainer.run();
+  std::vector<report::DebugValue> tops, params;
+  for (const report::Event& event : events_)
+    if (const auto* value = std::get_if<report::DebugValue>(&event)) {
+      if (value->kind == report::DebugValue::kTopData) tops.push_back(*value);
+      if (value->kind == report::DebugValue::kParamDiff && value->layer == "fc1" &&
+          value->blob == "0")
+        params.push_back(*value);
+    }
+  std::set<std::string> seen;
+  for (size_t i = 0; i < tops.size() / 2; ++i) {
+    if (tops[i].layer == "fc1") {  // overwritten in place by relu1
+      EXPECT_GT(tops[i].value, forward.at("fc1"));
+      continue;
+    }
+    EXPECT_NEAR(tops[i].value, forward.at(tops[i].blob), 1e-6) << tops[i].blob;
+    seen.insert(tops[i].blob);
+  }
+  EXPECT_EQ(seen.size(), forward.size());
+  ASSERT_EQ(params.size(), 2u);  // both uses of the shared weights, and of both passes
+  for (size_t pass = 0; pass < 2; ++pass) EXPECT_NEAR(params[pass].value, w[pass], 1e-6);
 }
 
 TEST_F(TrainerTest, resume_needs_the_optimizer_that_wrote_the_state) {

@@ -63,6 +63,14 @@ TEST_F(ErrorsTest, a_row_number_out_of_range_is_an_error_of_the_data) {
   EXPECT_TRUE(run.says("layer 'words': index 7 (item 0) is not in 0..6")) << run.err;
 }
 
+TEST_F(ErrorsTest, shared_weights_with_two_rates_name_both_lines) {
+  const Outcome run = crema("plan --model=" + fixtures + "shared_rates.prototxt");
+  EXPECT_EQ(run.code, 2);
+  EXPECT_TRUE(run.says("shared_rates.prototxt:16:")) << run.err;
+  EXPECT_TRUE(run.says("shared_rates.prototxt:8:")) << run.err;
+  EXPECT_TRUE(run.says("'w' has lr_mult 2 here and 1 elsewhere")) << run.err;
+}
+
 TEST_F(ErrorsTest, command_line) {
   EXPECT_EQ(crema("").code, 1);
   EXPECT_EQ(crema("trian").code, 1);

@@ -87,6 +87,42 @@ TEST_F(ResumeTest, damaged_hdf5_files_are_error_7) {
   EXPECT_TRUE(run.says("checksum differs")) << run.err;
 }
 
+TEST_F(ResumeTest, hidden_states_go_on_where_they_were) {
+  const auto sequence = [&](const std::string& prefix, const std::string& more) {
+    return "train --solver=" + fixtures + "sequence_solver.prototxt --log=lines --set " +
+           "snapshot_prefix=" + prefix + " " + more;
+  };
+  const Outcome whole = crema(sequence("whole/x", ""));
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  ASSERT_EQ(crema(sequence("halves/x", "--set max_iter=10")).code, 0);
+  const std::string resume = "--snapshot=halves/x_iter_10.solverstate";
+  const Outcome rest = crema(sequence("rest/x", resume));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_EQ(bytes("whole/x_iter_20.caffemodel"), bytes("rest/x_iter_20.caffemodel"));
+  // The test net has states of its own.
+  const auto last = [](const std::string& log) { return log.substr(log.rfind("Test net output")); };
+  EXPECT_EQ(last(whole.err).substr(0, 40), last(rest.err).substr(0, 40));
+  // As in BVLC, which saves no states: they begin at zero, and the run is another one.
+  ASSERT_EQ(crema(sequence("compat/x", resume + " --set caffe_compat=true")).code, 0);
+  EXPECT_NE(bytes("whole/x_iter_20.caffemodel"), bytes("compat/x_iter_20.caffemodel"));
+}
+
+TEST_F(ResumeTest, hidden_states_of_another_net_are_not_taken) {
+  ASSERT_EQ(crema("train --solver=" + fixtures + "sequence_solver.prototxt --set max_iter=2").code,
+            0);
+  std::string net = read_file(fixtures + "sequence_net.prototxt", ErrorCode::kData);
+  const size_t rnn = net.find("layer {\n  name: \"rnn\"");
+  net.insert(rnn,
+             "layer { name: \"more\" type: \"LSTM\" bottom: \"x\" bottom: \"cont\" top: "
+             "\"more\" param { lr_mult: 0 } recurrent_param { num_output: 2 } }\n"
+             "layer { name: \"quiet\" type: \"Silence\" bottom: \"more\" }\n");
+  write("more.prototxt", net);
+  const Outcome run = crema("train --solver=" + fixtures +
+                            "sequence_solver.prototxt --set net=more.prototxt "
+                            "--snapshot=run/sequence_iter_2.solverstate");
+  EXPECT_EQ(run.code, 7) << "the optimizer's history does not fit either: " << run.err;
+}
+
 TEST_F(ResumeTest, one_and_four_prefetch_threads_give_the_same_bytes) {
   ASSERT_EQ(crema(train("one/x", "--set max_iter=60")).code, 0);
   ASSERT_EQ(crema(train("four/x", "--set max_iter=60 --set prefetch_threads=4")).code, 0);

@@ -1,4 +1,5 @@
 // Each verb does what it says.
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "program.hpp"
@@ -77,6 +78,16 @@ TEST_F(VerbsTest, explain_says_what_backward_does_not_reach_and_why) {
   EXPECT_TRUE(run.says("propagate_down")) << run.out;
 }
 
+TEST_F(VerbsTest, explain_lists_hidden_states) {
+  const std::string sequence = "explain --solver=" + fixtures + "sequence_solver.prototxt";
+  const Outcome run = crema(sequence);
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const char* text : {"state: lstm/c (1x2x5) goes from each batch to the next", ".solverstate",
+                           "lstm/hidden_weight", "20x5", "rnn/output_bias"})
+    EXPECT_TRUE(run.says(text)) << text << "\n" << run.out;
+  EXPECT_TRUE(crema(sequence + " --set caffe_compat=true").says("and after a resume"));
+}
+
 TEST_F(VerbsTest, plan_names_engines_layouts_and_refusals) {
   const Outcome run = crema("plan --model=" + fixtures + "small_net.prototxt");
   ASSERT_EQ(run.code, 0) << run.err;
@@ -90,6 +101,20 @@ TEST_F(VerbsTest, plan_names_engines_layouts_and_refusals) {
     return std::atof(o.out.c_str() + o.out.find("arena ") + 6);
   };
   EXPECT_LT(arena(""), arena("--plan_skip=memory,inplace"));
+}
+
+TEST_F(VerbsTest, plan_says_where_only_the_data_decide_a_shape) {
+  const std::string model = "--model=" CREMA_TEST_DIR "/exec/nets/filtered.prototxt";
+  const Outcome run = crema("plan " + model);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(run.says("Segment 1 of 2")) << run.out;
+  EXPECT_TRUE(
+      run.says("Segment 2 of 2: from layer 'filter' on, where 'selector' selects 6 (only the "
+               "data decide how many"))
+      << run.out;
+  EXPECT_TRUE(run.says("(filter, 6 rows)")) << run.out;
+  // Synthetic labels are 0: no row is selected.
+  EXPECT_EQ(crema("time --iterations=2 " + model).code, 0);
 }
 
 TEST_F(VerbsTest, time_prints_caffes_summary) {
@@ -126,6 +151,58 @@ TEST_F(VerbsTest, a_terminal_gets_a_progress_line) {
   ASSERT_EQ(run.code, 0) << run.err;
   for (const char* text : {"images/s", " left", "40/40", "loss ", "lr ", "0: test  accuracy "})
     EXPECT_TRUE(run.says(text)) << text << "\n" << run.err;
+}
+
+TEST_F(VerbsTest, several_test_nets_have_their_own_stages_and_iterations) {
+  const Outcome run =
+      crema("train --solver=" + fixtures + "stages_solver.prototxt --log=lines --json=result.json");
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_TRUE(run.says("Iteration 100, Testing net (#0)") &&
+              run.says("Iteration 100, Testing net (#1)"))
+      << run.err;
+  const auto tests = json("result.json")["tests"];
+  ASSERT_EQ(tests.size(), 6u);  // two nets at 0, 100 and 200
+  const auto& small = tests[4]["outputs"];
+  const auto& large = tests[5]["outputs"];
+  EXPECT_EQ(tests[4]["net"], 0);
+  EXPECT_EQ(tests[5]["net"], 1);
+  EXPECT_FALSE(small.contains("top3"));
+  EXPECT_TRUE(large.contains("top3")) << "its level is in test_state";
+  EXPECT_GE(large["top3"].get<double>(), large["accuracy"].get<double>());
+  // 10 batches of 8, 20 batches of 5.
+  const auto whole = [](double share, int samples) {
+    return std::abs(share * samples - std::round(share * samples)) < 1e-4;
+  };
+  EXPECT_TRUE(whole(small["accuracy"], 80)) << small;
+  EXPECT_TRUE(whole(large["accuracy"], 100)) << large;
+  for (const int net : {0, 1})
+    EXPECT_GT(tests[4 + net]["outputs"]["accuracy"].get<double>(),
+              tests[net]["outputs"]["accuracy"].get<double>() + 0.2)
+        << "both test the weights that are being trained";
+}
+
+TEST_F(VerbsTest, debug_info_prints_caffes_lines) {
+  const Outcome run =
+      crema("train " + solver() +
+            " --log=lines --set debug_info=true --set max_iter=21 --set test_iter=1 "
+            "--set test_interval=100");
+  ASSERT_EQ(run.code, 0) << run.err;
+  for (const char* text : {"]     [Forward] Layer data, top blob data data: ",
+                           "[Forward] Layer conv1, param blob 1 data: ",
+                           "[Forward] Layer accuracy, top blob accuracy data: ",
+                           "]     [Backward] Layer loss, bottom blob ip diff: ",
+                           "[Backward] Layer conv1, param blob 1 diff: ",
+                           "[Backward] All net params (data, diff): L1 norm = ("})
+    EXPECT_TRUE(run.says(text)) << text << "\n" << run.err;
+  EXPECT_FALSE(run.says("[Backward] Layer bn1, param blob")) << "statistics have no gradient";
+  EXPECT_FALSE(run.says("[Backward] Layer conv1, bottom blob data")) << "nothing below learns";
+  const auto count = [&](const std::string& text) {
+    size_t n = 0;
+    for (size_t at = 0; (at = run.err.find(text, at)) != std::string::npos; ++at) ++n;
+    return n;
+  };
+  EXPECT_EQ(count("All net params"), 4u) << "two passes at each of iterations 0 and 20";
+  EXPECT_EQ(count("Layer accuracy"), 1u) << "a test net prints always";
 }
 
 }  // namespace
