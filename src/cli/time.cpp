@@ -144,7 +144,10 @@ void describe_memory(const train::Net& net, const optim::Optimizer* optimizer,
     report.arena += plan->arena_bytes;
     report.scratch = std::max(report.scratch, plan->scratch_bytes);
   }
-  if (optimizer) report.optimizer = optimizer->state_bytes();
+  if (optimizer)
+    for (size_t p = 0; p < optimizer->params().size(); ++p)
+      report.optimizer +=
+          optimizer->params()[p].value.size() * sizeof(float) * optimizer->slot_names(p).size();
   report.peak_resident = peak_memory();
 }
 

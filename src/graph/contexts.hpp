@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "graph/passes.hpp"
@@ -80,6 +81,12 @@ class LowerContext final : public layers::Lowering {
   layers::Value bottom(int i) const override { return {bottoms_[static_cast<size_t>(i)]}; }
   layers::Value blob(int i) const override {
     return {graph_.params[static_cast<size_t>(info().params[static_cast<size_t>(i)])].value};
+  }
+  bool fixed_statistics() const override {
+    return std::any_of(info().params.begin(), info().params.end(), [&](int p) {
+      const ParamInfo& param = graph_.params[static_cast<size_t>(p)];
+      return param.state && param.choice.frozen && !param.choice.live_statistics;
+    });
   }
   const Shape& shape(layers::Value value) const override { return graph_.values[value.id].shape; }
   const Shape& top_shape(int i) const override { return top_shapes_[static_cast<size_t>(i)]; }

@@ -7,7 +7,7 @@
 //           state and initially 0, as in Caffe; the optimizer never changes them, whatever lr_mult
 //           says
 //   use_global_stats  unset: true in TEST (stored statistics), false in TRAIN (those of the batch,
-//           which are added to the stored ones)
+//           which are added to the stored ones); a frozen layer uses and keeps the stored ones
 //   errors  two axes or more
 #include <fmt/format.h>
 
@@ -45,7 +45,8 @@ class BatchNorm final : public Layer {
     op.eps = param.eps();
     op.fraction = param.moving_average_fraction();
     op.use_global =
-        param.has_use_global_stats() ? param.use_global_stats() : to.phase() == caffe::TEST;
+        to.fixed_statistics() ||
+        (param.has_use_global_stats() ? param.use_global_stats() : to.phase() == caffe::TEST);
     to.set_top(0, to.emit1(op, {to.bottom(0), to.blob(0), to.blob(1), to.blob(2)}));
   }
 

@@ -84,6 +84,8 @@ class Lowering {
   virtual int tops() const = 0;
   virtual Value bottom(int i) const = 0;
   virtual Value blob(int i) const = 0;  // learnable blob i, in add_param order
+  // The layer is frozen: running statistics are used as they are stored, and kept.
+  virtual bool fixed_statistics() const { return false; }
   virtual const Shape& shape(Value value) const = 0;
   virtual const Shape& top_shape(int i) const = 0;  // what infer() set
   // A value that the run feeds (data, labels); its shape is what infer() set for top i.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <random>
+#include <set>
 
 #include "base/files.hpp"
 #include "base/text.hpp"
@@ -104,6 +105,7 @@ std::map<std::string, graph::ParamChoice> Trainer::apply_rules(const graph::Grap
   settings_ = optim::resolve_rules(solver_, facts_of(net, loaded_), run_length_);
   // Where the frozen set changes during the run, the backward pass stays whole.
   const bool fixed = optim::freeze_boundaries(settings_, param_.max_iter()).empty();
+  if (!fixed) refuse_moving_statistics(net);
   auto choices = choices_at(iteration_, net, settings_);
   for (auto& [name, choice] : choices) choice.frozen &= fixed;
   return choices;
@@ -116,6 +118,26 @@ std::unique_ptr<Net> Trainer::make_net(const config::NetConfig& config, const Ne
   else
     net->require_sources("train");
   return net;
+}
+
+// Statistics can be kept for the whole run or not at all.
+void Trainer::refuse_moving_statistics(const graph::Graph& net) const {
+  Diagnostics found;
+  std::set<int> layers;
+  for (size_t i = 0; i < settings_.size(); ++i) {
+    const optim::ParamSettings& param = settings_[i];
+    const graph::ParamInfo& info = net.params[i];
+    if (!info.state || param.freeze.never() || param.live_statistics) continue;
+    if (!layers.insert(info.layer).second) continue;
+    found
+        .add(Error(ErrorCode::kConfig,
+                   fmt::format("the running statistics of '{}' cannot be frozen for a part of the "
+                               "run",
+                               net.layers[static_cast<size_t>(info.layer)].name)))
+        .at(param.freeze_place)
+        .advise("write bn_stats: LIVE into the rule to let them go on, or freeze: ALWAYS");
+  }
+  found.throw_if_any();
 }
 
 void Trainer::build_nets() {

@@ -72,6 +72,7 @@ class Trainer {
   std::map<std::string, graph::ParamChoice> apply_rules(const graph::Graph& net,
                                                         double batches_per_epoch);
   std::unique_ptr<Net> make_net(const config::NetConfig& config, const NetOptions& options);
+  void refuse_moving_statistics(const graph::Graph& net) const;
   void build_nets();
   void build_optimizer();
   void load_weights_files();

@@ -273,8 +273,9 @@ TEST(schema, own_types) {
   for (const EnumDescriptor* type : enums) {
     if (known.count(short_name(type)) == 0) own.insert(short_name(type));
   }
-  const std::set<std::string> expected = {"Cifar10DataParameter", "GlyphsParameter",
-                                          "GlyphsParameter.Alphabet", "MnistDataParameter"};
+  const std::set<std::string> expected = {
+      "CarriedState",    "Cifar10DataParameter",     "FollowerState",
+      "GlyphsParameter", "GlyphsParameter.Alphabet", "MnistDataParameter"};
   EXPECT_EQ(own, expected);
 }
 

@@ -186,5 +186,39 @@ TEST_F(OptimizersTest, max_epoch_needs_records_and_excludes_max_iter) {
               HasSubstr("needs gamma"));
 }
 
+// Statistics start as what a filler never gives, so that using them shows.
+TEST_F(OptimizersTest, a_frozen_layer_keeps_its_bits_and_its_statistics) {
+  Trainer trainer(solver("frozen_solver.prototxt"), {}, context_);
+  exec::ParamStore& params = trainer.net().params();
+  for (const char* name : {"bn/mean", "bn/variance", "bn/factor"})
+    params.set_value(static_cast<size_t>(params.find(name)),
+                     std::vector<float>(std::string(name) == "bn/factor" ? 1 : 2, 1.5f));
+  std::vector<std::vector<float>> before;
+  for (size_t i = 0; i < params.size(); ++i) before.push_back(params.value(i));
+  trainer.run();
+  for (size_t i = 0; i < params.size(); ++i) {
+    const bool frozen = !params[i].name().starts_with("fc/");
+    EXPECT_EQ(params.value(i) == before[i], frozen) << params[i].name();
+  }
+}
+
+TEST_F(OptimizersTest, statistics_of_a_frozen_layer_may_go_on) {
+  Trainer trainer(solver("frozen_solver.prototxt", {"param_rule[0].bn_stats=LIVE"}), {}, context_);
+  exec::ParamStore& params = trainer.net().params();
+  const auto weight = static_cast<size_t>(params.find("conv/weight"));
+  const std::vector<float> before = params.value(weight);
+  trainer.run();
+  EXPECT_EQ(params.value(weight), before);
+  EXPECT_NE(params.value(static_cast<size_t>(params.find("bn/factor")))[0], 0);
+}
+
+TEST_F(OptimizersTest, statistics_cannot_be_frozen_for_a_part_of_the_run) {
+  const std::vector<std::string> moving{"param_rule[0].freeze=NEVER",
+                                        "param_rule[1].freeze_until=3"};
+  EXPECT_THAT(mistakes([&] { Trainer(solver("frozen_solver.prototxt", moving), {}, context_); }),
+              HasSubstr("the running statistics of 'bn' cannot be frozen for a part of the run | "
+                        "write bn_stats: LIVE"));
+}
+
 }  // namespace
 }  // namespace crema::train

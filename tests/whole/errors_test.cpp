@@ -39,7 +39,7 @@ TEST_F(ErrorsTest, layer_types_that_are_not_there_come_with_what_to_write_instea
   EXPECT_EQ(run.code, 2);
   EXPECT_EQ(reports(run), 2) << run.err;
   EXPECT_TRUE(
-      run.says("absent_types.prototxt:4:9: error: layer 'mine': type Python runs code in "
+      run.says("absent_types.prototxt:4:3: error: layer 'mine': type Python runs code in "
                "Python, which crema does not do"))
       << run.err;
   EXPECT_TRUE(run.says("a layer type in C++")) << run.err;

@@ -173,7 +173,8 @@ TEST(Engine, EveryKindHasAKernel) {
                                       "sigmoid_cross_entropy_loss",
                                       "softmax",
                                       "softmax_loss",
-                                      "unary"}));
+                                      "unary",
+                                      "weight_gradient_sum"}));
 }
 
 TEST(Engine, RefusesBf16) {
