@@ -84,6 +84,15 @@ bool is_directory(const std::string& path) {
   return std::filesystem::is_directory(path, ignored);
 }
 
+bool is_hdf5_file(const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang
+  if (file < 0) return false;
+  char head[8] = {};
+  const ssize_t got = ::read(file, head, sizeof head);
+  ::close(file);
+  return got == sizeof head && std::string_view(head, sizeof head) == "\x89HDF\r\n\x1a\n";
+}
+
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   create_parent(path_);
   temporary_ = fmt::format("{}.{}.tmp", path_, ::getpid());

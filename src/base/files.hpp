@@ -13,6 +13,8 @@ namespace crema {
 std::string read_file(const std::string& path, ErrorCode code);
 bool file_exists(const std::string& path);
 bool is_directory(const std::string& path);
+// Whether the file begins with HDF5's signature; false if it cannot be read.
+bool is_hdf5_file(const std::string& path);
 
 // Writes beside the target under a temporary name; commit() makes it durable (fsync), gives it its
 // name (rename) and makes the name durable (fsync of the directory). Without commit() the

@@ -1,10 +1,7 @@
 #include "base/hdf5.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <string_view>
 #include <utility>
 
 namespace crema {
@@ -37,15 +34,6 @@ Hdf5Quiet::Hdf5Quiet() {
 
 Hdf5Quiet::~Hdf5Quiet() {
   H5Eset_auto2(H5E_DEFAULT, print_, client_);
-}
-
-bool is_hdf5_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not hang
-  if (file < 0) return false;
-  char head[8] = {};
-  const ssize_t got = ::read(file, head, sizeof head);
-  ::close(file);
-  return got == sizeof head && std::string_view(head, sizeof head) == "\x89HDF\r\n\x1a\n";
 }
 
 Hdf5Handle open_hdf5(const std::string& path, ErrorCode code) {

@@ -45,9 +45,6 @@ class Hdf5Quiet {
   void* client_ = nullptr;
 };
 
-// Whether the file begins with HDF5's signature; false if it cannot be read.
-bool is_hdf5_file(const std::string& path);
-
 // Opens a file for reading. Error{code}.
 Hdf5Handle open_hdf5(const std::string& path, ErrorCode code);
 

@@ -29,6 +29,8 @@ constexpr const char* kUsage =
   crema explain --solver=S [--snapshot=X] [--set FIELD=VALUE]...
   crema plan    --model=M [--phase=TEST] [--memory]
   crema mechanisms     where scaling a gradient is scaling the step, and where it is not
+  crema layers [TYPE]       the layer types; the settings, shapes and errors of one of them
+  crema upgrade OLD NEW     a net (text or binary) or solver of an older Caffe, in its present form
 
 Flags (one dash or two):
   --set FIELD=VALUE  overrides a solver field: --set base_lr=0.02 --set max_iter=200
@@ -52,25 +54,30 @@ Exit codes: 0 done, 1 command line, 2 definition, 3 unmatched rule, 4 data, 5 no
   6 output file, 7 weights or state file, 70 bug in crema, 75 stopped by SIGTERM after a snapshot
 )";
 
-using Verb = int (*)(Session&);
+struct Verb {
+  int (*run)(Session&);
+  size_t most_operands = 0;  // words after the verb
+};
 const std::map<std::string, Verb>& verbs() {
-  static const std::map<std::string, Verb> table{{"train", train}, {"test", test},
-                                                 {"time", time},   {"explain", explain},
-                                                 {"plan", plan},   {"mechanisms", mechanisms}};
+  static const std::map<std::string, Verb> table{
+      {"train", {train}},      {"test", {test}},
+      {"time", {time}},        {"explain", {explain}},
+      {"plan", {plan}},        {"upgrade", {upgrade, 2}},
+      {"layers", {layers, 1}}, {"mechanisms", {mechanisms}}};
   return table;
 }
 
 Verb find_verb(const std::vector<std::string>& words) {
   std::vector<std::string> known;
   for (const auto& [name, verb] : verbs()) known.push_back(name);
-  if (words.size() != 1)
-    throw Error(ErrorCode::kUsage,
-                words.empty() ? "no verb given" : fmt::format("unexpected word '{}'", words[1]))
-        .advise("crema VERB --flags; verbs: " + join(known, ", "));
+  const std::string usage = "crema VERB --flags; verbs: " + join(known, ", ");
+  if (words.empty()) throw Error(ErrorCode::kUsage, "no verb given").advise(usage);
   const auto it = verbs().find(words[0]);
   if (it == verbs().end())
     throw Error(ErrorCode::kUsage, fmt::format("unknown verb '{}'", words[0]))
         .advise(suggestion(words[0], known));
+  if (const size_t most = 1 + it->second.most_operands; words.size() > most)
+    throw Error(ErrorCode::kUsage, fmt::format("unexpected word '{}'", words[most])).advise(usage);
   return it->second;
 }
 
@@ -112,13 +119,14 @@ int run_verb(const Arguments& arguments, char** argv) {
   start_compute_threads(FLAGS_threads);
   Session session;
   session.overrides = arguments.overrides;
+  session.operands.assign(arguments.words.begin() + 1, arguments.words.end());
   add_sink(session);
   const auto engines = make_engines(FLAGS_engines);
   for (const auto& engine : engines) session.context.engines.push_back(engine.get());
   session.context.reporter = &session.reporter;
   session.context.plan_skip = skipped_passes();
   try {
-    return verb(session);
+    return verb.run(session);
   } catch (const ErrorList& errors) {
     session.reporter.emit(report::Failed{static_cast<int>(errors.code()), errors.what()});
     throw;

@@ -32,6 +32,8 @@ DEFINE_string(shape, "",
 DEFINE_int64(epoch_samples, 0, "explain: samples in an epoch, where the data are missing");
 DEFINE_string(format, "text", "time: what is written to standard output: text, csv or json");
 DEFINE_string(compare, "", "time: an older report (JSON) to show ratios to");
+DEFINE_string(in, "", "upgrade: the file to read");
+DEFINE_string(out, "", "upgrade: the file to write");
 DEFINE_bool(memory, false, "plan: show the memory map, step by step");
 DEFINE_string(events, "", "train: write every event as a line of JSON to this file");
 DEFINE_string(tensorboard, "", "train: write TensorBoard's event files to this folder");

@@ -30,6 +30,8 @@ DECLARE_int32(batch);
 DECLARE_string(shape);
 DECLARE_int64(epoch_samples);
 DECLARE_bool(memory);
+DECLARE_string(in);
+DECLARE_string(out);
 DECLARE_string(events);
 DECLARE_string(tensorboard);
 DECLARE_int32(event_interval);

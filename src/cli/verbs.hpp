@@ -15,6 +15,7 @@ struct Session {
   train::Context context;
   report::Reporter reporter;
   std::vector<std::string> overrides;  // --set
+  std::vector<std::string> operands;   // the words after the verb
   bool progress = false;               // a person watches a terminal
 };
 
@@ -25,6 +26,8 @@ int time(Session& session);
 int explain(Session& session);
 int plan(Session& session);
 int mechanisms(Session& session);
+int upgrade(Session& session);
+int layers(Session& session);
 
 // The solver of --solver with --set, --level and --stage applied.
 config::SolverConfig load_solver(const char* verb, const Session& session);

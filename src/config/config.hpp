@@ -66,10 +66,24 @@ bool included(const LayerConfig& layer, const caffe::NetState& state);
 // the mistakes in admitted layers that need no shapes: no type, a propagate_down of wrong length.
 NetConfig filter(const NetConfig& net);
 
+// Settings of data layers that nothing reads, though older formats had them at that place.
+std::vector<Note> unread_settings(const NetConfig& net);
+
 // The present form of a net read from a binary file or a text: V0 -> V1 -> layer, legacy inputs,
 // BatchNorm specs. Returns notes on what could not be carried over; Error{kConfig} for a net that
 // has both `layer` and `layers`, an unknown V0 type or too few input sizes.
 std::vector<std::string> upgrade(caffe::NetParameter& net);
+
+// A definition in its present form, for `crema upgrade`.
+struct Upgraded {
+  std::string text;
+  std::vector<Note> notes;  // what could not be carried over
+  bool is_solver = false;   // seen from its fields
+  bool changed = false;     // false: it was in its present form already
+};
+// Upgrades a net or solver definition; the nets inside a solver too, but not those in other files.
+// Comments are lost. Error / ErrorList{kConfig} as in reading.
+Upgraded upgrade_text(std::string name, std::string text);
 
 // The resolved definition as text, parseable by read_net / read_solver again. A solver's nets are
 // written into it (train_net_param, test_net_param) with their states, so that it stands alone.

@@ -285,10 +285,30 @@ class Upgrader {
   LegacyUpgrade result_;
 };
 
+const char* const kTypeOfSolverType[] = {"SGD",     "Nesterov", "AdaGrad",
+                                         "RMSProp", "AdaDelta", "Adam"};
+
 }  // namespace
 
 LegacyUpgrade upgrade_legacy(caffe::NetParameter& net) {
   return Upgrader(net).run();
+}
+
+void upgrade_solver_type(caffe::SolverParameter& solver, Places::Index& index,
+                         Diagnostics& diagnostics) {
+  if (!solver.has_solver_type()) return;
+  if (solver.has_type()) {
+    diagnostics
+        .add(Error(ErrorCode::kConfig, "both type and the older solver_type are given")
+                 .at(index.find("solver_type")))
+        .note("type is here", index.find("type"))
+        .advise("keep type");
+    return;
+  }
+  solver.set_type(kTypeOfSolverType[solver.solver_type()]);
+  solver.clear_solver_type();
+  index.entries["type"] = index.find("solver_type");
+  index.erase("solver_type");
 }
 
 }  // namespace crema::config

@@ -6,6 +6,7 @@
 
 #include "config/places_index.hpp"
 #include "proto/net.pb.h"
+#include "proto/solver.pb.h"
 
 namespace crema::config {
 
@@ -21,5 +22,9 @@ struct LegacyUpgrade {
 
 // Brings the net into its present form. With errors the net is left half-upgraded.
 LegacyUpgrade upgrade_legacy(caffe::NetParameter& net);
+
+// The older solver_type becomes type; both are a mistake.
+void upgrade_solver_type(caffe::SolverParameter& solver, Places::Index& index,
+                         Diagnostics& diagnostics);
 
 }  // namespace crema::config

@@ -54,6 +54,29 @@ void check_admitted(const LayerConfig& layer, Diagnostics& diagnostics) {
         .advise("give one per bottom, or none");
 }
 
+// Data layers of the present form do not read what older ones had beside their source.
+void note_unread(const LayerConfig& layer, std::vector<Note>& notes) {
+  const caffe::LayerParameter& param = layer.param;
+  const auto look = [&](const google::protobuf::Message& block, const std::string& name,
+                        std::initializer_list<const char*> fields) {
+    for (const char* field : fields) {
+      const auto* known = block.GetDescriptor()->FindFieldByName(field);
+      if (!block.GetReflection()->HasField(block, known)) continue;
+      const bool moved =
+          caffe::TransformationParameter::descriptor()->FindFieldByName(field) != nullptr;
+      notes.push_back({fmt::format("layer '{}': {} has no effect in {}{}", param.name(), field,
+                                   name, moved ? "; write it in transform_param" : ""),
+                       layer.places.at(name + "." + field)});
+    }
+  };
+  if (param.type() == "Data")
+    look(param.data_param(), "data_param",
+         {"scale", "mean_file", "crop_size", "mirror", "rand_skip", "force_encoded_color"});
+  if (param.type() == "ImageData")
+    look(param.image_data_param(), "image_data_param",
+         {"scale", "mean_file", "crop_size", "mirror"});
+}
+
 }  // namespace
 
 void add_once(Diagnostics& diagnostics, const Error& error) {
@@ -102,6 +125,12 @@ std::string print_text(const google::protobuf::Message& message) {
   std::string out;
   printer.PrintToString(message, &out);
   return out;
+}
+
+std::vector<Note> unread_settings(const NetConfig& net) {
+  std::vector<Note> notes;
+  for (const LayerConfig& layer : net.layers) note_unread(layer, notes);
+  return notes;
 }
 
 NetConfig parse_net(std::string name, std::string text) {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/files.hpp"
+#include "config/legacy.hpp"
 #include "config/net.hpp"
 #include "config/overrides.hpp"
 #include "config/parse.hpp"
@@ -15,26 +16,6 @@ namespace crema::config {
 namespace {
 
 namespace fs = std::filesystem;
-
-const char* const kTypeOfSolverType[] = {"SGD",     "Nesterov", "AdaGrad",
-                                         "RMSProp", "AdaDelta", "Adam"};
-
-void upgrade_solver_type(caffe::SolverParameter& solver, Places::Index& index,
-                         Diagnostics& diagnostics) {
-  if (!solver.has_solver_type()) return;
-  if (solver.has_type()) {
-    diagnostics
-        .add(Error(ErrorCode::kConfig, "both type and the older solver_type are given")
-                 .at(index.find("solver_type")))
-        .note("type is here", index.find("type"))
-        .advise("keep type");
-    return;
-  }
-  solver.set_type(kTypeOfSolverType[solver.solver_type()]);
-  solver.clear_solver_type();
-  index.entries["type"] = index.find("solver_type");
-  index.erase("solver_type");
-}
 
 void apply_overrides(const std::vector<std::string>& overrides, caffe::SolverParameter& solver,
                      Places::Index& index, Diagnostics& diagnostics) {

@@ -34,7 +34,7 @@ Batches::Batches(const config::LayerConfig& layer, caffe::Phase phase, uint64_t 
   shuffle_ = type_->shuffle(layer.param);
   try {
     source_ = type_->open(layer, phase);
-    if (source_->transforms()) transform_.emplace(layer, phase, seed);
+    if (type_->transforms) transform_.emplace(layer, phase, seed);
     Sample first;
     source_->read(0, first);
     shapes_ = shapes_like(first);
@@ -45,7 +45,7 @@ Batches::Batches(const config::LayerConfig& layer, caffe::Phase phase, uint64_t 
     throw data_error(layer, type_->param, "not enough memory to read its data")
         .advise("the file is too large for this machine, or its header is damaged");
   }
-  if (!source_->transforms() && layer.param.has_transform_param())
+  if (!type_->transforms && layer.param.has_transform_param())
     throw config_error(layer, "transform_param",
                        fmt::format("{} does not transform its data", layer.param.type()))
         .advise("remove transform_param; prepare the arrays when the files are written");

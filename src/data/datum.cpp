@@ -24,17 +24,7 @@ int64_t element_count(const caffe::Datum& datum) {
   return count;
 }
 
-}  // namespace
-
-void parse_datum(std::string_view record, const std::string& what, Sample& out) {
-  caffe::Datum datum;
-  if (record.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
-      !datum.ParseFromArray(record.data(), static_cast<int>(record.size())))
-    throw broken(what, "is not a Datum")
-        .advise("the database is damaged, or was not written by a Caffe tool");
-  if (datum.encoded())
-    throw broken(what, "holds an encoded image (JPEG, PNG, ...), which cannot be decoded")
-        .advise("write the database again with convert_imageset without --encoded");
+void take_values(const caffe::Datum& datum, const std::string& what, Field& image) {
   const int64_t count = element_count(datum);
   if (count == 0)
     throw broken(what, fmt::format("has the impossible size {}x{}x{}", datum.channels(),
@@ -45,11 +35,24 @@ void parse_datum(std::string_view record, const std::string& what, Sample& out) 
   if (present != count)
     throw broken(what, fmt::format("has {} values where its size {}x{}x{} asks for {}", present,
                                    datum.channels(), datum.height(), datum.width(), count));
-  Field& image = out[0];
   image.shape = Shape{datum.channels(), datum.height(), datum.width()};
   image.bytes.assign(datum.data().begin(), datum.data().end());
   image.values.assign(datum.float_data().begin(),
                       bytes ? datum.float_data().begin() : datum.float_data().end());
+}
+
+}  // namespace
+
+void parse_datum(std::string_view record, Colour colour, const std::string& what, Sample& out) {
+  caffe::Datum datum;
+  if (record.size() > static_cast<size_t>(std::numeric_limits<int>::max()) ||
+      !datum.ParseFromArray(record.data(), static_cast<int>(record.size())))
+    throw broken(what, "is not a Datum")
+        .advise("the database is damaged, or was not written by a Caffe tool");
+  if (datum.encoded())
+    decode_image(datum.data(), colour, what, out[0]);
+  else
+    take_values(datum, what, out[0]);
   if (out.size() > 1) {
     out[1].shape = Shape{};
     out[1].bytes.clear();

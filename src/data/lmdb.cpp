@@ -92,7 +92,7 @@ std::string_view Lmdb::key(int64_t index) const {
   return {record.key, record.key_bytes};
 }
 
-std::string_view Lmdb::value(int64_t index) const {
+std::string_view Lmdb::value(int64_t index, std::string&) const {
   const Record& record = records_[static_cast<size_t>(index)];
   return {record.value, record.value_bytes};
 }

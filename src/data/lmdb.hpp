@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "data/database.hpp"
 
 namespace crema::data {
 
@@ -17,14 +18,14 @@ namespace crema::data {
 // One read transaction lives as long as the object, so that the records stay where they are in the
 // memory map: any thread reads any record without a lock or a cursor. The files must not be written
 // meanwhile, and nothing is written to them (no lock file either).
-class Lmdb {
+class Lmdb final : public Database {
  public:
   // Error{kData} if the database is missing, damaged, shorter than it says, or empty.
   explicit Lmdb(const std::string& path);
 
-  int64_t size() const { return static_cast<int64_t>(records_.size()); }
-  std::string_view key(int64_t index) const;
-  std::string_view value(int64_t index) const;
+  int64_t size() const override { return static_cast<int64_t>(records_.size()); }
+  std::string_view key(int64_t index) const override;
+  std::string_view value(int64_t index, std::string& scratch) const override;
 
  private:
   struct Record {

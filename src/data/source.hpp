@@ -32,8 +32,6 @@ class Source {
   virtual void read(int64_t index, Sample& out) const = 0;
   // How messages call a sample: "record 17 (key '00000017') of 'mnist_lmdb'".
   virtual std::string describe(int64_t index) const = 0;
-  // True if the transform_param of the layer applies to field 0 (images), false if it is an error.
-  virtual bool transforms() const { return true; }
 };
 
 // What a source's file registers: how to open it, and where its layer keeps the common options.
@@ -45,6 +43,7 @@ struct SourceType {
   int max_tops = 2;        // data and label; the label may be left out
   // Shape of the images before the transformation, where the definition alone tells it.
   std::function<std::optional<Shape>(const caffe::LayerParameter&)> image_shape = {};
+  bool transforms = true;  // the layer's transform_param applies to field 0 (images); else an error
 };
 struct SourceTag {
   using Entry = SourceType;

@@ -126,6 +126,12 @@ class LowerContext final : public layers::Lowering {
     return out;
   }
 
+  void keep(layers::Value value) override {
+    if (graph_.sinks.empty() || graph_.sinks.back().layer != layer_)
+      graph_.sinks.push_back({layer_, {}});
+    graph_.sinks.back().values.push_back(value.id);
+  }
+
   void set_top(int i, layers::Value value) override { values[static_cast<size_t>(i)] = value.id; }
 
   std::vector<int> values;

@@ -131,6 +131,12 @@ struct OutputInfo {
   float loss_weight = 0;
 };
 
+// A layer whose bottoms the run reads after each forward pass (HDF5Output).
+struct SinkInfo {
+  int layer = kNone;
+  std::vector<int> values;
+};
+
 // The net's loss is the sum of weight * (sum of the value's elements).
 struct LossTerm {
   int value = kNone;
@@ -150,6 +156,7 @@ struct Graph {
   std::vector<CutInfo> cuts;  // in order; most nets have none
   std::vector<Crossing> crossings;
   std::vector<OutputInfo> outputs;
+  std::vector<SinkInfo> sinks;
   std::vector<LossTerm> losses;
   std::vector<std::pair<std::string, int>>
       blobs;                                   // final value of every blob, in order of creation

@@ -96,6 +96,8 @@ class Lowering {
   virtual Value carried(const std::string& name, const Shape& shape) = 0;
   virtual void carry(Value carried, Value next) = 0;
   virtual std::vector<Value> emit(ops::OpPtr op, const std::vector<Value>& src) = 0;
+  // The run reads this value after the forward pass (HDF5Output).
+  virtual void keep(Value value) = 0;
   // Top i is this value (may be a bottom itself: no copy is made).
   virtual void set_top(int i, Value value) = 0;
 

@@ -76,6 +76,8 @@ void find_lifetimes(Plan& plan, const PlanOptions& options) {
   for (const auto& output : graph.outputs) keep(output.value);
   for (const auto& loss : graph.losses) keep(loss.value);
   for (const auto& state : graph.carried) keep(state.next);
+  for (const auto& sink : graph.sinks)
+    for (const int value : sink.values) keep(value);
   for (const auto& [name, value] : graph.input_gradients) keep(value);
   if (options.keep_blobs)
     for (const auto& [name, value] : graph.blobs) keep(value);

@@ -17,10 +17,6 @@ namespace {
 
 using Net = caffe::NetParameter;
 
-// crema's own record of NetParameter, written before the layers: how many there are. Without it a
-// file that was cut off between two layers would pass for a whole one.
-constexpr int kLayerCountField = 1000;
-
 template <class Layer>
 LayerBlobs layer_blobs(const Layer& layer, std::string type, const std::string& path) {
   LayerBlobs out{layer.name(), std::move(type), {}};

@@ -44,6 +44,10 @@ struct WeightsFile {
 // said for solver states, text and Git LFS pointers).
 WeightsFile read_weights(const std::string& path);
 
+// crema's own record of NetParameter, written before the layers: how many there are. Without it a
+// file that was cut off between two layers would pass for a whole one.
+inline constexpr int kLayerCountField = 1000;
+
 struct LayerRecord {
   caffe::LayerParameter definition;  // without blobs
   std::vector<Blob> blobs;  // always written with their present shape, never the legacy one

@@ -9,6 +9,15 @@
 
 namespace crema::train {
 
+namespace {
+
+// What tells the sources of a net apart: layers may have equal names, tops may not.
+std::string source_key(const caffe::LayerParameter& layer) {
+  return layer.top_size() > 0 ? layer.top(0) : layer.name();
+}
+
+}  // namespace
+
 Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context) {
   const config::NetConfig net =
       with_inputs(config::filter(config), options.inputs, options.shared != nullptr);
@@ -48,7 +57,7 @@ exec::Session::Build Net::builder(config::NetConfig net, graph::BuildOptions opt
     build.source_shapes =
         [&](const config::LayerConfig& layer) -> std::optional<std::vector<Shape>> {
       if (!data::is_source(layer.param.type())) return std::nullopt;
-      return first.at(layer.param.name());
+      return first.at(source_key(layer.param));
     };
     return std::make_shared<const graph::Graph>(graph::build(net, build));
   };
@@ -67,7 +76,7 @@ void Net::open_source(const config::LayerConfig& layer, const NetOptions& option
   const bool stated =
       std::any_of(layer.param.top().begin(), layer.param.top().end(),
                   [&](const std::string& top) { return inputs.shapes.contains(top); });
-  std::vector<Shape>& shapes = source_shapes_[layer.param.name()];
+  std::vector<Shape>& shapes = source_shapes_[source_key(layer.param)];
   if (inputs.synthetic || (inputs.data_optional && stated)) {
     shapes = data::synthetic_shapes(layer, inputs.shapes);
     return;
@@ -78,7 +87,7 @@ void Net::open_source(const config::LayerConfig& layer, const NetOptions& option
   try {
     auto loader = data::open_loader(layer, layer.param.phase(), loading);
     shapes = loader->shapes();
-    opened_[layer.param.name()] = std::move(loader);
+    opened_[source_key(layer.param)] = std::move(loader);
   } catch (const Error& error) {
     if (!inputs.data_optional || error.code != ErrorCode::kData) throw;
     do_without(layer, inputs, error);
@@ -86,7 +95,7 @@ void Net::open_source(const config::LayerConfig& layer, const NetOptions& option
 }
 
 void Net::do_without(const config::LayerConfig& layer, const InputOptions& inputs, Error missing) {
-  std::vector<Shape>& shapes = source_shapes_[layer.param.name()];
+  std::vector<Shape>& shapes = source_shapes_[source_key(layer.param)];
   try {
     shapes = data::synthetic_shapes(layer, inputs.shapes);
   } catch (const Error& error) {
@@ -100,9 +109,9 @@ void Net::do_without(const config::LayerConfig& layer, const InputOptions& input
 // Of the first source of the net.
 double Net::batches_per_epoch(const config::NetConfig& net, const InputOptions& inputs) const {
   for (const config::LayerConfig& layer : net.layers) {
-    const auto shapes = source_shapes_.find(layer.param.name());
+    const auto shapes = source_shapes_.find(source_key(layer.param));
     if (shapes == source_shapes_.end()) continue;
-    const auto opened = opened_.find(layer.param.name());
+    const auto opened = opened_.find(source_key(layer.param));
     const int64_t samples =
         opened == opened_.end() ? inputs.epoch_samples : opened->second->samples();
     return static_cast<double>(samples) / static_cast<double>(shapes->second.at(0)[0]);
@@ -113,7 +122,8 @@ double Net::batches_per_epoch(const config::NetConfig& net, const InputOptions& 
 void Net::connect() {
   const auto& inputs = graph().inputs;
   for (size_t l = 0; l < graph().layers.size(); ++l) {
-    const auto it = opened_.find(graph().layers[l].name);
+    if (!data::is_source(graph().layers[l].type)) continue;
+    const auto it = opened_.find(source_key(graph().layers[l].param));
     if (it == opened_.end() || !it->second) continue;
     Feed feed{std::move(it->second), std::vector<size_t>(graph().layers[l].tops.size())};
     for (size_t i = 0; i < inputs.size(); ++i)
@@ -122,6 +132,11 @@ void Net::connect() {
     feeds_.push_back(std::move(feed));
   }
   opened_.clear();
+  for (const graph::SinkInfo& sink : graph().sinks)
+    drains_.emplace_back(graph()
+                             .layers[static_cast<size_t>(sink.layer)]
+                             .param.hdf5_output_param()
+                             .file_name());
 }
 
 void Net::feed(int64_t batch) {
@@ -140,25 +155,39 @@ void Net::feed(int64_t batch) {
 }
 
 double Net::forward(const ops::StepInfo& step, report::Reporter* debug) {
-  if (debug == nullptr) return session_->forward(step);
+  if (debug == nullptr) return drained(session_->forward(step));
   DebugInfo info(*session_, *debug);
-  const double loss = session_->forward(step);
+  const double loss = drained(session_->forward(step));
   info.report_forward();
   return loss;
 }
 
 double Net::pass(const ops::StepInfo& step, report::Reporter* debug) {
   if (debug == nullptr) {
-    const double loss = session_->forward(step);
+    const double loss = drained(session_->forward(step));
     session_->backward(step);
     return loss;
   }
   DebugInfo info(*session_, *debug);
-  const double loss = session_->forward(step);
+  const double loss = drained(session_->forward(step));
   info.report_forward();
   info.before_backward();
   session_->backward(step);
   info.report_backward();
+  return loss;
+}
+
+double Net::drained(double loss) {
+  for (size_t s = 0; s < drains_.size(); ++s) {
+    std::vector<std::vector<float>> read;
+    std::vector<data::Hdf5Output::Rows> rows;
+    for (const int value : graph().sinks[s].values) {
+      read.push_back(session_->read(value));
+      rows.push_back({graph().values[static_cast<size_t>(value)].shape, {}});
+    }
+    for (size_t i = 0; i < read.size(); ++i) rows[i].values = read[i];
+    drains_[s].append(rows.at(0), rows.at(1));
+  }
   return loss;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.hpp"
+#include "data/hdf5_output.hpp"
 #include "data/loader.hpp"
 #include "exec/session.hpp"
 #include "graph/graph.hpp"
@@ -56,7 +57,7 @@ class Net {
   // Feeds every input a synthetic_batch(); feed() then replaces those of sources.
   void feed_synthetic(uint64_t seed);
   // A forward pass, and the backward pass after it; the weighted loss. With a reporter, what
-  // debug_info prints of them.
+  // debug_info prints of them. Error{kOutput} from HDF5Output layers.
   double forward(const ops::StepInfo& step, report::Reporter* debug = nullptr);
   double pass(const ops::StepInfo& step, report::Reporter* debug = nullptr);
   // Error{kConfig} if the net has inputs that nothing feeds.
@@ -84,11 +85,14 @@ class Net {
   double batches_per_epoch(const config::NetConfig& net, const InputOptions& inputs) const;
   exec::Session::Build builder(config::NetConfig net, graph::BuildOptions options) const;
   void connect();
+  // Hands what the pass computed to HDF5Output's files; returns its argument.
+  double drained(double loss);
 
   std::unique_ptr<exec::Session> session_;
-  std::map<std::string, std::unique_ptr<data::Loader>> opened_;  // by layer name, until connected
-  std::map<std::string, std::vector<Shape>> source_shapes_;      // by layer name
+  std::map<std::string, std::unique_ptr<data::Loader>> opened_;  // by source_key(), until connected
+  std::map<std::string, std::vector<Shape>> source_shapes_;      // by source_key()
   std::vector<Feed> feeds_;
+  std::vector<data::Hdf5Output> drains_;  // per sink of the graph
   std::vector<std::vector<float>> synthetic_;
   std::set<std::string> shared_names_;
   std::vector<std::string> notes_;

@@ -161,7 +161,9 @@ void Trainer::build_nets() {
     diagnostics.guard([&] { test_nets_.push_back(make_net(test, options)); });
   diagnostics.throw_if_any();
   if (hdf5()) check_names();
-  for (const Note& note : solver_.train_net.notes)
+  std::vector<Note> notes = config::unread_settings(config::filter(solver_.train_net));
+  notes.insert(notes.begin(), solver_.train_net.notes.begin(), solver_.train_net.notes.end());
+  for (const Note& note : notes)
     reporter_.warn(fmt::format("{}: {}", note.location.text(), note.message));
   for (const std::string& note : net_->graph().notes) reporter_.warn(note);
   net_->initialise(seed_);

@@ -235,7 +235,7 @@ void Trainer::finish() {
   if (result_.early) return;
   if (param_.display() > 0 && iteration_ % param_.display() == 0) {
     net_->feed(first_batch_ + batches_);
-    const double loss = net_->session().forward(step_info(batches_));
+    const double loss = net_->forward(step_info(batches_));
     smooth(loss);
     reporter_.emit(report::FinalLoss{iteration_, smoothed()});
   }

@@ -162,6 +162,20 @@ TEST(Net, TextKeepsNonAsciiNames) {
   EXPECT_EQ(parse_net("n", to_text(net)).header.name(), net.header.name());
 }
 
+TEST(Net, SettingsThatNothingReadsAreNoted) {
+  std::string got;
+  for (const Note& note : unread_settings(read_net(kGood + "unread_settings.prototxt")))
+    got += std::to_string(note.location.line) + " " + note.message + "\n";
+  EXPECT_EQ(got,
+            "6 layer 'data': scale has no effect in data_param; write it in transform_param\n"
+            "6 layer 'data': mirror has no effect in data_param; write it in transform_param\n"
+            "6 layer 'data': rand_skip has no effect in data_param\n"
+            "15 layer 'images': crop_size has no effect in image_data_param; write it in "
+            "transform_param\n");
+  EXPECT_TRUE(unread_settings(read_net(kGood + "v1_every_kind.prototxt")).empty())
+      << "an upgrade moves them";
+}
+
 TEST(Rules, BothKindsAreAnError) {
   LayerConfig both;
   both.param.add_include();

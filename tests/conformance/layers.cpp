@@ -1,7 +1,9 @@
 // layers/<Type>/<case>: one layer alone.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "base/files.hpp"
+#include "data/hdf5_output.hpp"
 #include "data/loader.hpp"
 #include "suite.hpp"
 
@@ -12,7 +14,8 @@ namespace {
 class LayerCase {
  public:
   LayerCase(const std::filesystem::path& prototxt, const plan::Engines& engines)
-      : file_(std::filesystem::path(prototxt).replace_extension(".h5").string()),
+      : stem_(std::filesystem::path(prototxt).replace_extension("").string()),
+        file_(stem_ + ".h5"),
         name_(prototxt.parent_path().filename().string() + "/" + prototxt.stem().string()),
         engines_(engines),
         check_(file_.number("rtol", 0), file_.number("atol", 0)) {
@@ -57,6 +60,8 @@ class LayerCase {
     // The recorded top_diff is all the gradient there is: the loss weight must not count twice.
     layer.clear_loss_weight();
     for (size_t i = 0; i < tops_.size(); ++i) layer.add_loss_weight(0);
+    if (layer.type() == "HDF5Output")
+      layer.mutable_hdf5_output_param()->set_file_name(written_.string());
     all.push_back(net_.layers[0]);
     net_.layers = std::move(all);
     if (data::is_source(net_.layers.back().param.type()))
@@ -78,10 +83,12 @@ class LayerCase {
     }
     subject_->reshape(shapes);
     if (r == 0) set_params();
+    pass_ = static_cast<size_t>(r);
     feed(group);
     const ops::StepInfo step{1, r, r};
     subject_->forward(step);
     compare_forward(group);
+    compare_written();
     if (!options_.backward) return;
     subject_->backward(step);
     compare_backward(group);
@@ -122,12 +129,45 @@ class LayerCase {
     for (size_t t = 0; t < tops_.size(); ++t)
       if (input.name == "d(" + tops_[t] + ")")
         return file_.array(fmt::format("{}top_diff/{}", group, t)).values;
+    const std::string memory = fmt::format("memory/{}", input.top);
+    if (file_.has(memory)) return memory_batch(input, memory);
     if (loader_) {
       if (input.top == 0) batch_ = loader_->next();
       const auto& values = batch_.at(static_cast<size_t>(input.top));
       return {values.begin(), values.end()};
     }
     return std::vector<float>(static_cast<size_t>(graph().values[input.value].shape.count()), 0.0f);
+  }
+
+  // MemoryData: batch after batch of the arrays, from the beginning again at their end.
+  std::vector<float> memory_batch(const graph::InputInfo& input, const std::string& path) {
+    const Array all = file_.array(path);
+    const auto size =
+        static_cast<size_t>(subject_.graph->values[static_cast<size_t>(input.value)].shape.count());
+    std::vector<float> out;
+    for (size_t i = 0; i < size; ++i)
+      out.push_back(all.values.at((pass_ * size + i) % all.values.size()));
+    return out;
+  }
+
+  // HDF5Output: the file that this pass writes against the one that Caffe wrote.
+  void compare_written() {
+    for (const graph::SinkInfo& sink : subject_.graph->sinks) {
+      std::vector<std::vector<float>> read;
+      std::vector<data::Hdf5Output::Rows> rows;
+      for (const int value : sink.values) read.push_back(subject_.run->read(value));
+      for (size_t i = 0; i < read.size(); ++i)
+        rows.push_back(
+            {subject_.graph->values[static_cast<size_t>(sink.values[i])].shape, read[i]});
+      data::Hdf5Output(layer().param.hdf5_output_param().file_name())
+          .append(rows.at(0), rows.at(1));
+      const CaseFile ours(written_.string()), theirs(stem_ + ".written.h5");
+      for (const std::string& dataset : theirs.below("/")) {
+        check_.equal("written " + dataset, ours.array(dataset).shape, theirs.array(dataset).shape);
+        check_.equal("written " + dataset, ours.array(dataset).values, theirs.array(dataset));
+      }
+      std::filesystem::remove(written_);
+    }
   }
 
   void compare_forward(const std::string& group) {
@@ -170,8 +210,12 @@ class LayerCase {
     }
   }
 
+  std::string stem_;
   CaseFile file_;
   std::string name_;
+  std::filesystem::path written_ =
+      std::filesystem::temp_directory_path() / fmt::format("crema_written_{}.h5", ::getpid());
+  size_t pass_ = 0;
   const plan::Engines& engines_;
   Check check_;
   config::NetConfig net_;

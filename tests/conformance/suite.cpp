@@ -164,6 +164,11 @@ void Suite::run(const fs::path& cases) {
     });
   for (const auto& file : files(root / "solvers", "expected.h5"))
     one(name_of(file.parent_path()), [&] { return run_solver_case(file.parent_path(), engines_); });
+  // Data layers alone, with paths relative to the folder above.
+  for (const auto& file : files(root / "interop" / "transform", ".prototxt"))
+    one(name_of(file), [&] {
+      return in_folder(root / "interop", [&] { return run_layer_case(file, engines_); });
+    });
   for (const auto& file : files(root / "interop" / "snapshots", ".prototxt"))
     if (file.filename().string().starts_with("solver"))
       one(name_of(file), [&] { return run_snapshot_case(file, engines_); });

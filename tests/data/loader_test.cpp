@@ -199,7 +199,7 @@ TEST(Loader, KnowsItsSources) {
 // The working directory comes first, as in Caffe; then the folder of the net definition.
 TEST(Loader, PathsAreFoundBesideTheNet) {
   const TemporaryFolder folder;
-  const std::string source = golden("interop/mnist100_lmdb");
+  const std::string source = interop("mnist100_lmdb");
   std::filesystem::create_directory(folder / "net");
   std::filesystem::copy(source, folder / "net/db");
   write_file_atomically(folder / "net/net.prototxt",
@@ -209,7 +209,7 @@ TEST(Loader, PathsAreFoundBesideTheNet) {
   EXPECT_EQ(open_test(layer)->samples(), 100);
   const std::filesystem::path before = std::filesystem::current_path();
   std::filesystem::create_directory(folder / "cwd");
-  std::filesystem::copy(golden("interop/float6_lmdb"), folder / "cwd/db");
+  std::filesystem::copy(interop("float6_lmdb"), folder / "cwd/db");
   std::filesystem::current_path(folder / "cwd");
   EXPECT_EQ(open_test(layer)->samples(), 6);
   std::filesystem::current_path(before);

@@ -53,12 +53,12 @@ TEST(MnistData, PlainAndPackedFilesAreTheSame) {
 
 // The same 100 records as IDX files and as a database by Caffe's converter.
 TEST(MnistData, EqualsTheDatabaseOfTheSameRecords) {
-  const auto idx = open_test(mnist_layer(golden("interop/mnist100-images-idx3-ubyte"),
-                                         golden("interop/mnist100-labels-idx1-ubyte"), 100));
+  const auto idx = open_test(mnist_layer(interop("mnist100-images-idx3-ubyte"),
+                                         interop("mnist100-labels-idx1-ubyte"), 100));
   const auto lmdb = open_test(
       layer_of("type: \"Data\" top: \"d\" top: \"l\" data_param { batch_size: 100 backend: LMDB "
                "source: \"" +
-               golden("interop/mnist100_lmdb") + "\" }"));
+               interop("mnist100_lmdb") + "\" }"));
   ASSERT_EQ(idx->samples(), 100);
   EXPECT_EQ(take(*idx, 1), take(*lmdb, 1));
 }

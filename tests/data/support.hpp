@@ -21,6 +21,11 @@ inline std::string golden(const std::string& name) {
   return CREMA_TEST_DIR "/data/goldens/" + name;
 }
 
+// Recordings of BVLC Caffe that the conformance suite runs too.
+inline std::string interop(const std::string& name) {
+  return CREMA_TEST_DIR "/goldens/interop/" + name;
+}
+
 // The only layer of a net definition.
 inline config::LayerConfig layer_of_file(const std::string& path) {
   return config::read_net(path).layers.at(0);

@@ -132,7 +132,7 @@ TEST(Transform, MeanFilesInEveryForm) {
   EXPECT_EQ(transformed(mean_file(folder, {1, 2, 2}, 4), image(1, 2, 2)), expected);
   EXPECT_EQ(transformed(mean_file(folder, {1, 1, 2, 2}, 4), image(1, 2, 2)), expected);
   EXPECT_EQ(transformed(mean_file(folder, {1, 2, 2}, 4, true), image(1, 2, 2)), expected);
-  const MeanImage legacy = read_mean_file(golden("interop/cifar40_mean.binaryproto"));
+  const MeanImage legacy = read_mean_file(interop("cifar40_mean.binaryproto"));
   EXPECT_EQ(legacy.shape.text(), "3x32x32");
 }
 

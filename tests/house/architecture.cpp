@@ -31,6 +31,8 @@ constexpr Library kLibraries[] = {
     {"dnnl", "${ONEDNN_LIBRARY}", "engines/onednn"},
     {"oneapi/dnnl/", "${ONEDNN_LIBRARY}", "engines/onednn"},
     {"lmdb.h", "${LMDB_LIBRARY}", ""},
+    {"leveldb/", "${LEVELDB_LIBRARY}", "data"},
+    {"opencv2/", "${OPENCV_CODECS_LIBRARY}", "images"},
     {"hdf5", "HDF5::HDF5", ""},
     {"zlib.h", "ZLIB::ZLIB", ""},
     {"glog/", "glog::glog", ""},

@@ -140,6 +140,7 @@ class FakeLowering final : public layers::Lowering {
     ops.push_back(std::move(emitted));
     return out;
   }
+  void keep(layers::Value value) override { kept.push_back(value.id); }
   void set_top(int i, layers::Value value) override {
     top_ids.at(static_cast<size_t>(i)) = value.id;
   }
@@ -156,7 +157,7 @@ class FakeLowering final : public layers::Lowering {
   std::vector<Shape> shapes_;
 
  public:
-  std::vector<int> top_ids;
+  std::vector<int> kept, top_ids;
   std::vector<int> inputs;
   std::vector<std::string> carried_names;
   std::vector<std::pair<int, int>> left;  // by carry()
@@ -189,6 +190,8 @@ struct FakeLayer {
     for (const auto& decl : in.params()) word(decl.name + " " + decl.shape.text());
     word("|");
     for (const auto& emitted : to.ops) word(emitted.op->kind());
+    if (!to.kept.empty()) word("keeps");
+    for (const int id : to.kept) word(std::to_string(id));
     return out;
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/files.hpp"
+#include "data/hdf5_file.hpp"
 #include "report/sinks.hpp"
 #include "snapshot/hdf5_file.hpp"
 #include "train/trainer_fixture.hpp"
@@ -257,6 +258,46 @@ TEST_F(TrainerTest, layer_names_that_hdf5_cannot_hold_are_refused_before_trainin
     EXPECT_EQ(list.errors()[0].location.line, 10) << list.what();
     EXPECT_EQ(list.errors()[1].location.line, 17) << list.what();
     EXPECT_NE(list.errors()[1].hint.find("BINARYPROTO"), std::string::npos);
+  }
+}
+
+TEST_F(TrainerTest, hdf5_output_gets_the_rows_of_every_pass) {
+  config::NetConfig net = config::read_net(kHere + "output_net.prototxt");
+  const std::string path = (folder_ / "deep/out.h5").string();
+  net.layers.back().param.mutable_hdf5_output_param()->set_file_name(path);
+  for (int again = 0; again < 2; ++again) {  // a further net begins the file anew
+    Net running(net, NetOptions{}, context_);
+    EXPECT_EQ(std::filesystem::exists(path), again == 1) << "building a net writes nothing";
+    std::vector<float> expected;
+    for (int pass = 0; pass < 3; ++pass) {
+      running.forward({5, pass, pass});
+      for (const report::Output& output : running.outputs())
+        if (output.name == "c")
+          for (const double c : output.values) expected.push_back(static_cast<float>(c / 3));
+    }
+    const Hdf5Handle file = open_hdf5(path, ErrorCode::kData);
+    const data::Hdf5Dataset data(file.id(), path, "data"), label(file.id(), path, "label");
+    EXPECT_EQ(data.rows(), 9);
+    EXPECT_EQ(data.row(), Shape({2, 1, 1}));
+    EXPECT_EQ(label.rows(), 9);
+    EXPECT_EQ(label.row(), Shape({1, 1, 1}));
+    std::vector<float> got(18);
+    data.read(0, 9, got.data());
+    ASSERT_EQ(expected.size(), got.size());
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_FLOAT_EQ(got[i], expected[i]);
+  }
+}
+
+TEST_F(TrainerTest, hdf5_output_that_cannot_be_written_is_an_error) {
+  config::NetConfig net = config::read_net(kHere + "output_net.prototxt");
+  net.layers.back().param.mutable_hdf5_output_param()->set_file_name("/proc/nowhere/out.h5");
+  Net running(net, NetOptions{}, context_);
+  try {
+    running.forward({5, 0, 0});
+    FAIL() << "written";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kOutput);
+    EXPECT_NE(error.message.find("/proc/nowhere/out.h5"), std::string::npos);
   }
 }
 

@@ -1,11 +1,14 @@
-// Data: the records of a Caffe database (LMDB), values serialised Datums.
+// Data: the records of a Caffe database (LMDB or LevelDB), values serialised Datums.
 //   tops    data (C, H, W); label () = Datum.label, 0 if absent
+//   images  encoded ones are decoded, to as many channels as they have unless transform_param says
+//           force_color or force_gray; channels B, G, R
 //   order   that of the keys, byte by byte; the keys themselves mean nothing
 
 #include <fmt/format.h>
 
 #include "base/files.hpp"
 #include "data/datum.hpp"
+#include "data/leveldb.hpp"
 #include "data/lmdb.hpp"
 #include "data/located.hpp"
 #include "data/source.hpp"
@@ -26,17 +29,20 @@ std::string printable(std::string_view key) {
 
 class DatabaseSource final : public Source {
  public:
-  DatabaseSource(const std::string& path, size_t tops) : path_(path), tops_(tops), records_(path) {}
+  DatabaseSource(std::string path, std::unique_ptr<Database> records, Colour colour, size_t tops)
+      : path_(std::move(path)), records_(std::move(records)), colour_(colour), tops_(tops) {}
 
-  int64_t size() const override { return records_.size(); }
+  int64_t size() const override { return records_->size(); }
   std::string describe(int64_t index) const override {
-    return fmt::format("record {} (key '{}') of '{}'", index, printable(records_.key(index)),
+    return fmt::format("record {} (key '{}') of '{}'", index, printable(records_->key(index)),
                        path_);
   }
   void read(int64_t index, Sample& out) const override {
+    thread_local std::string scratch;
     out.resize(tops_);
+    const std::string_view record = records_->value(index, scratch);
     try {
-      parse_datum(records_.value(index), "", out);
+      parse_datum(record, colour_, "", out);
     } catch (Error& error) {
       error.message = describe(index) + error.message;
       throw;
@@ -45,40 +51,39 @@ class DatabaseSource final : public Source {
 
  private:
   std::string path_;
+  std::unique_ptr<Database> records_;
+  Colour colour_;
   size_t tops_;
-  Lmdb records_;
 };
 
-// LevelDB is the default backend, as in BVLC, so that a definition without one means it.
-[[noreturn]] void refuse_leveldb(const config::LayerConfig& layer) {
+// LEVELDB is the default, as in BVLC: a definition without a backend means it.
+std::unique_ptr<Database> open_database(const config::LayerConfig& layer, const std::string& path) {
   const caffe::DataParameter& param = layer.param.data_param();
-  Error error = config_error(
-      layer, param.has_backend() ? "data_param.backend" : "data_param",
-      param.has_backend() ? "the backend LEVELDB is not supported, only LMDB"
-                          : "no backend is given, which means LEVELDB; only LMDB is supported");
-  std::string folder;
-  try {
-    folder = existing_path(layer, "data_param.source", param.source());
-  } catch (const Error&) {
-    // The backend is the first thing to put right; a missing folder is reported after that.
+  const bool lmdb = param.backend() == caffe::DataParameter::LMDB;
+  const bool is_lmdb = file_exists(path + "/data.mdb"), is_leveldb = file_exists(path + "/CURRENT");
+  if (lmdb ? is_leveldb && !is_lmdb : is_lmdb && !is_leveldb) {
+    const char* right = lmdb ? "LEVELDB" : "LMDB";
+    throw config_error(
+        layer, param.has_backend() ? "data_param.backend" : "data_param",
+        fmt::format("'{}' is {} database, but {}", param.source(), lmdb ? "a LevelDB" : "an LMDB",
+                    lmdb                  ? "the backend is LMDB"
+                    : param.has_backend() ? "the backend is LEVELDB"
+                                          : "no backend is given, which means LEVELDB"))
+        .advise(fmt::format("write backend: {}", right));
   }
-  if (!folder.empty() && file_exists(folder + "/data.mdb"))
-    throw error.advise(
-        fmt::format("'{}' holds an LMDB database: write backend: LMDB", param.source()));
-  throw error.advise(
-      "write the database again with Caffe's convert_imageset --backend=lmdb (or the data set's "
-      "own converter with --backend=lmdb), then write backend: LMDB");
+  if (lmdb) return std::make_unique<Lmdb>(path);
+  return std::make_unique<LevelDb>(path);
 }
 
 std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
-  const caffe::DataParameter& param = layer.param.data_param();
-  if (param.backend() != caffe::DataParameter::LMDB) refuse_leveldb(layer);
-  const std::string path = existing_path(layer, "data_param.source", param.source());
-  if (file_exists(path + "/CURRENT") && !file_exists(path + "/data.mdb"))
-    throw data_error(layer, "data_param.source",
-                     fmt::format("'{}' is a LevelDB database; only LMDB is supported", path))
-        .advise("write the database again with Caffe's convert_imageset --backend=lmdb");
-  return std::make_unique<DatabaseSource>(path, static_cast<size_t>(layer.param.top_size()));
+  const std::string path =
+      existing_path(layer, "data_param.source", layer.param.data_param().source());
+  const caffe::TransformationParameter& transform = layer.param.transform_param();
+  const Colour colour = transform.force_color()  ? Colour::kColour
+                        : transform.force_gray() ? Colour::kGray
+                                                 : Colour::kAsStored;
+  return std::make_unique<DatabaseSource>(path, open_database(layer, path), colour,
+                                          static_cast<size_t>(layer.param.top_size()));
 }
 
 CREMA_REGISTER(SourceTag, "Data",

@@ -97,7 +97,6 @@ class Hdf5Source final : public Source {
   }
 
   int64_t size() const override { return size_; }
-  bool transforms() const override { return false; }
   std::string describe(int64_t index) const override {
     const File& file = files_[file_of(index)];
     return fmt::format("row {} of '{}'", index - file.first, file.path);
@@ -204,7 +203,7 @@ CREMA_REGISTER(SourceTag, "HDF5Data",
                      return p.hdf5_data_param().batch_size();
                    },
                    [](const caffe::LayerParameter& p) { return p.hdf5_data_param().shuffle(); },
-                   "hdf5_data_param", std::numeric_limits<int>::max()});
+                   "hdf5_data_param", std::numeric_limits<int>::max(), {}, false});
 
 }  // namespace
 

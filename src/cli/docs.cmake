@@ -1,0 +1,40 @@
+# Writes the C++ file behind cli/docs.hpp.
+#   cmake -D OUT=docs.cpp -D DESCRIPTORS=net.desc -D SOURCES=src -P docs.cmake
+# DESCRIPTORS is what protoc --descriptor_set_out made; the head comments are those of the files that
+# register layer types and data sources below SOURCES.
+file(READ ${DESCRIPTORS} bytes HEX)
+string(LENGTH "${bytes}" length)
+math(EXPR length "${length} / 2")
+string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+
+set(docs)
+set(count 0)
+file(GLOB files RELATIVE ${SOURCES} ${SOURCES}/layers/*.cpp ${SOURCES}/data/sources/*.cpp)
+list(SORT files)
+foreach(file ${files})
+  file(READ ${SOURCES}/${file} text)
+  string(REGEX MATCH "^(//[^\n]*\n)+" comment "${text}")
+  if(comment STREQUAL "")
+    continue()  # it registers nothing
+  endif()
+  string(REGEX MATCHALL "[a-z0-9_]+_param" params "${text}")
+  list(REMOVE_DUPLICATES params)
+  list(JOIN params " " params)
+  string(APPEND docs "    {\"${file}\", R\"doc(${comment})doc\",\n     \"${params}\"},\n")
+  math(EXPR count "${count} + 1")
+endforeach()
+
+file(WRITE ${OUT} "// Made by cli/docs.cmake.
+#include \"cli/docs.hpp\"
+
+namespace crema::cli {
+
+const SourceDoc kSourceDocs[] = {
+${docs}};
+const size_t kSourceDocCount = ${count};
+
+const unsigned char kDescriptors[] = {${bytes}};
+const size_t kDescriptorBytes = ${length};
+
+}  // namespace crema::cli
+")
