@@ -6,6 +6,7 @@
 
 #include "data/synthetic.hpp"
 #include "train/debug.hpp"
+#include "train/sharing.hpp"
 
 namespace crema::train {
 
@@ -20,7 +21,7 @@ std::string source_key(const caffe::LayerParameter& layer) {
 
 Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context) {
   const config::NetConfig net =
-      with_inputs(config::filter(config), options.inputs, options.shared != nullptr);
+      with_inputs(config::filter(config), options.inputs, options.trained != nullptr);
   open_sources(net, options);  // first: no shape above a broken source is known
 
   graph::BuildOptions build;
@@ -38,19 +39,23 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
   session.planning.separate_gradients = options.separate_gradients;
   session.planning.keep_blobs = options.keep_blobs;
   session.planning.skip = context.plan_skip;
-  session.shared = options.shared;
-  session_ = std::make_unique<exec::Session>(builder(net, std::move(build)), context.engines,
-                                             std::move(session));
-  if (options.shared)
-    for (size_t i = 0; i < options.shared->size(); ++i)
-      shared_names_.insert((*options.shared)[i].name());
+  if (options.trained) {
+    const exec::ParamStore& shared = options.trained->params();
+    session.shared = &shared;
+    for (size_t i = 0; i < shared.size(); ++i) shared_names_.insert(shared[i].name());
+  }
+  session_ = std::make_unique<exec::Session>(builder(net, std::move(build), options.trained),
+                                             context.engines, std::move(session));
   connect();
 }
 
 // Builds the net's graph for the shapes that its sources gave at first, or for others.
-exec::Session::Build Net::builder(config::NetConfig net, graph::BuildOptions options) const {
-  return [net = std::move(net), options = std::move(options),
-          first = source_shapes_](const exec::NetShapes& shapes) {
+exec::Session::Build Net::builder(config::NetConfig net, graph::BuildOptions options,
+                                  const Net* trained) const {
+  // A copy: the other net's graph is that of its last pass.
+  const auto twin = trained ? std::make_shared<const graph::Graph>(trained->graph()) : nullptr;
+  return [net = std::move(net), options = std::move(options), first = source_shapes_,
+          twin](const exec::NetShapes& shapes) {
     graph::BuildOptions build = options;
     build.input_shapes = shapes.inputs;
     build.rows = shapes.rows;
@@ -59,7 +64,9 @@ exec::Session::Build Net::builder(config::NetConfig net, graph::BuildOptions opt
       if (!data::is_source(layer.param.type())) return std::nullopt;
       return first.at(source_key(layer.param));
     };
-    return std::make_shared<const graph::Graph>(graph::build(net, build));
+    graph::Graph graph = graph::build(net, build);
+    if (twin) share_by_layer(graph, *twin);
+    return std::make_shared<const graph::Graph>(std::move(graph));
   };
 }
 
@@ -133,10 +140,8 @@ void Net::connect() {
   }
   opened_.clear();
   for (const graph::SinkInfo& sink : graph().sinks)
-    drains_.emplace_back(graph()
-                             .layers[static_cast<size_t>(sink.layer)]
-                             .param.hdf5_output_param()
-                             .file_name());
+    drains_.emplace_back(
+        graph().layers[static_cast<size_t>(sink.layer)].param.hdf5_output_param().file_name());
 }
 
 void Net::feed(int64_t batch) {

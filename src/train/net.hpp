@@ -24,6 +24,7 @@ struct Context {
   std::set<std::string> plan_skip;  // plan passes to leave out
 };
 
+class Net;
 struct NetOptions {
   bool training = false;            // plan the backward pass
   bool separate_gradients = false;  // gradients accumulate over several passes
@@ -31,7 +32,7 @@ struct NetOptions {
   bool caffe_compat = false;  // gradients as BVLC's in chains of layers in place
   uint64_t seed = 0;
   int prefetch_threads = 1;
-  const exec::ParamStore* shared = nullptr;  // weights to share by name (a test net)
+  Net* trained = nullptr;  // the net whose weights this one shares, layer by layer (a test net)
   // What the solver's rules make of the parameters. It sees the net without a backward pass, and
   // the number of batches in an epoch (0: unknown). Empty: the definition holds.
   std::function<std::map<std::string, graph::ParamChoice>(const graph::Graph&,
@@ -83,7 +84,8 @@ class Net {
   void open_source(const config::LayerConfig& layer, const NetOptions& options);
   void do_without(const config::LayerConfig& layer, const InputOptions& inputs, Error missing);
   double batches_per_epoch(const config::NetConfig& net, const InputOptions& inputs) const;
-  exec::Session::Build builder(config::NetConfig net, graph::BuildOptions options) const;
+  exec::Session::Build builder(config::NetConfig net, graph::BuildOptions options,
+                               const Net* trained = nullptr) const;
   void connect();
   // Hands what the pass computed to HDF5Output's files; returns its argument.
   double drained(double loss);

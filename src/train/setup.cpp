@@ -156,7 +156,7 @@ void Trainer::build_nets() {
   options.training = false;
   options.separate_gradients = false;
   options.choose = nullptr;
-  options.shared = net_ ? &net_->params() : nullptr;
+  options.trained = net_.get();
   for (const config::NetConfig& test : solver_.test_nets)
     diagnostics.guard([&] { test_nets_.push_back(make_net(test, options)); });
   diagnostics.throw_if_any();

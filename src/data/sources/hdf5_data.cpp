@@ -203,7 +203,10 @@ CREMA_REGISTER(SourceTag, "HDF5Data",
                      return p.hdf5_data_param().batch_size();
                    },
                    [](const caffe::LayerParameter& p) { return p.hdf5_data_param().shuffle(); },
-                   "hdf5_data_param", std::numeric_limits<int>::max(), {}, false});
+                   "hdf5_data_param",
+                   std::numeric_limits<int>::max(),
+                   {},
+                   false});
 
 }  // namespace
 
