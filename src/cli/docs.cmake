@@ -1,7 +1,8 @@
 # Writes the C++ file behind cli/docs.hpp.
 #   cmake -D OUT=docs.cpp -D DESCRIPTORS=net.desc -D SOURCES=src -P docs.cmake
 # DESCRIPTORS is what protoc --descriptor_set_out made; the head comments are those of the files that
-# register layer types and data sources below SOURCES.
+# register layer types and data sources below SOURCES, the settings are those that these files, and
+# what they share with others, mention.
 file(READ ${DESCRIPTORS} bytes HEX)
 string(LENGTH "${bytes}" length)
 math(EXPR length "${length} / 2")
@@ -17,6 +18,17 @@ foreach(file ${files})
   if(comment STREQUAL "")
     continue()  # it registers nothing
   endif()
+  # What several types share is in files of its own; but what they all use names everybody's.
+  string(REGEX MATCHALL "\"layers/[a-z0-9_]+\\.hpp\"" shared "${text}")
+  foreach(name ${shared})
+    string(REGEX REPLACE "\"layers/(.*)\\.hpp\"" "\\1" name ${name})
+    foreach(ending cpp hpp)
+      if(NOT name MATCHES "^(layer|check|filler)$" AND EXISTS ${SOURCES}/layers/${name}.${ending})
+        file(READ ${SOURCES}/layers/${name}.${ending} more)
+        string(APPEND text "${more}")
+      endif()
+    endforeach()
+  endforeach()
   string(REGEX MATCHALL "[a-z0-9_]+_param" params "${text}")
   list(REMOVE_DUPLICATES params)
   list(JOIN params " " params)

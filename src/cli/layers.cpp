@@ -75,6 +75,17 @@ std::vector<std::string> comment_lines(const Type& type) {
   return out;
 }
 
+// Where a sentence or its first half ends: before ". " or "; ", outside brackets.
+size_t sentence_end(const std::string& text) {
+  int open = 0;
+  for (size_t i = 0; i + 1 < text.size(); ++i) {
+    open += text[i] == '(' || text[i] == '{' ? 1 : text[i] == ')' || text[i] == '}' ? -1 : 0;
+    const bool end = (text[i] == '.' && (i == 0 || text[i - 1] != '.')) || text[i] == ';';
+    if (open == 0 && end && text[i + 1] == ' ') return i;
+  }
+  return text.size();
+}
+
 // The first sentence.
 std::string summary(const Type& type) {
   std::string out;
@@ -83,9 +94,12 @@ std::string summary(const Type& type) {
     if (!out.empty()) out += ' ';
     out += line;
   }
-  for (const char* end : {". ", "; "})
-    if (const size_t at = out.find(end); at != std::string::npos) out.resize(at);
+  out = out.substr(0, sentence_end(out));
+  constexpr size_t kLong = 70, kShort = 20;  // a formula behind a colon is left to `layers TYPE`
+  if (const size_t colon = out.find(": "); out.size() > kLong && colon != std::string::npos)
+    if (colon > kShort) out.resize(colon);
   while (!out.empty() && (out.back() == '.' || out.back() == ':')) out.pop_back();
+  if (!out.starts_with("y ")) out[0] = static_cast<char>(std::toupper(out[0]));
   return out;
 }
 

@@ -13,7 +13,7 @@ namespace crema::data {
 namespace {
 
 // Beside the program, or where it was built (for tests).
-DecodeImage load() {
+DecodeImage load(const std::string& what) {
   std::error_code ignored;
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
   const std::filesystem::path built = CREMA_IMAGES_MODULE;
@@ -26,16 +26,16 @@ DecodeImage load() {
     why = ::dlerror();
   }
   throw Error(ErrorCode::kData,
-              fmt::format("the image decoder {} cannot be loaded: {}", built.filename().string(),
-                          why.empty() ? "it is not there" : why))
+              fmt::format("{} holds an image, but the decoder {} cannot be loaded: {}", what,
+                          built.filename().string(), why.empty() ? "it is not there" : why))
       .advise("it is built with the program and belongs into the program's folder");
 }
 
-DecodeImage decoder() {
+DecodeImage decoder(const std::string& what) {
   static std::mutex mutex;
   static DecodeImage loaded = nullptr;
   const std::lock_guard lock(mutex);
-  if (loaded == nullptr) loaded = load();
+  if (loaded == nullptr) loaded = load(what);
   return loaded;
 }
 
@@ -58,8 +58,8 @@ void take(void* context, const unsigned char* pixels, int height, int width, int
 
 void decode_image(std::string_view file, Colour colour, const std::string& what, Field& out) {
   char why[256] = "";
-  if (decoder()(reinterpret_cast<const unsigned char*>(file.data()), file.size(), colour, take,
-                &out, why, sizeof why) == 0)
+  if (decoder(what)(reinterpret_cast<const unsigned char*>(file.data()), file.size(), colour, take,
+                    &out, why, sizeof why) == 0)
     return;
   throw Error(ErrorCode::kData, fmt::format("{} {}", what, why));
 }

@@ -263,8 +263,8 @@ class Builder {
     if (given != 0 && given != tops)
       throw Error(ErrorCode::kConfig,
                   fmt::format("layer '{}': loss_weight is given {} times for {} "
-                              "tops",
-                              info.name, given, tops))
+                              "top{}",
+                              info.name, given, tops, tops == 1 ? "" : "s"))
           .at(info.places.at("loss_weight"))
           .advise("write it once per top, or not at all");
     if (given == 0 && signature.loss && tops > 0) {

@@ -1,9 +1,8 @@
 // Where the largest numbers are, in descending order; of equals the later one comes first.
 //   bottom  (N, ...) without `axis`: the maxima of each item; any shape with `axis`: along it
 //   top     without axis: (N, 1, top_k) and axes of size 1 behind, max(3, the bottom's) axes in
-//   all;
-//           with out_max_val: true (N, 2, top_k): indices, then values
-//           with axis: the bottom's shape with top_k on that axis: indices, or with out_max_val:
+//           all; with out_max_val: true (N, 2, top_k): indices, then values.
+//           With axis: the bottom's shape with top_k on that axis: indices, or with out_max_val:
 //           true the values instead
 //   params  none.  No gradient
 //   errors  axis in range;  1 <= top_k <= numbers to choose from

@@ -3,9 +3,8 @@
 //   bottom  (N, C, ...)
 //   top     the bottom's shape
 //   params  mean (C), variance (C), factor (1): sums of the statistics and the sum's weight, kept
-//   as
-//           state and initially 0, as in Caffe; the optimizer never changes them, whatever lr_mult
-//           says
+//           as state and initially 0, as in Caffe; the optimizer never changes them, whatever
+//           lr_mult says
 //   use_global_stats  unset: true in TEST (stored statistics), false in TRAIN (those of the batch,
 //           which are added to the stored ones); a frozen layer uses and keeps the stored ones
 //   errors  two axes or more

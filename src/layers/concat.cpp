@@ -3,7 +3,7 @@
 //   top      their shape, the axis with the sum of the sizes; a single bottom is the top itself
 //   params   none
 //   errors   axis in range;  axis and concat_dim (its old unsigned form) together;  other axes
-//   equal
+//            equal
 #include <fmt/format.h>
 
 #include "layers/check.hpp"

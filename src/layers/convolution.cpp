@@ -1,14 +1,12 @@
 // Convolution over the axes after the channel axis (cross-correlation, zero padding, as in Caffe).
 //   bottoms  (N, C, D...) each, all of one shape; N stands for all axes before `axis`, and there
-//   may
-//            be any number of spatial axes D, 0 included
+//            may be any number of spatial axes D, 0 included
 //   tops     (N, K, D'...) one per bottom
 //            D' = (D + 2 pad - dilation (kernel - 1) - 1) / stride + 1, rounded down
 //   params   weight (K, C/group, kernel...);  bias (K) unless bias_term: false.  Both start at 0
 //            where no filler is given, as in Caffe
 //   errors   kernel, stride, pad, dilation: one value or one per spatial axis, or an _h/_w pair
-//   with
-//            two spatial axes, not both; all but pad >= 1;  group divides C and K;  D' >= 1
+//            with two spatial axes, not both; all but pad >= 1;  group divides C and K;  D' >= 1
 #include "layers/convolution_base.hpp"
 #include "layers/windows.hpp"
 #include "ops/linear.hpp"

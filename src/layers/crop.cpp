@@ -1,8 +1,7 @@
 // A window of bottom 0 of the size of bottom 1.
 //   bottom 0  any shape
 //   bottom 1  supplies its sizes on the axes from `axis` (2) on, and nothing else: no gradient
-//   flows
-//             into it
+//             flows into it
 //   top       bottom 0's axes before `axis`, then bottom 1's sizes
 //   params    none
 //   offset    where the window starts on these axes: none (0), one for all, or one each

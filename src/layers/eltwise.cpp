@@ -3,8 +3,7 @@
 //   top      that shape
 //   params   none
 //   MAX      of equal values among the first two the second wins, a later one only if it is
-//   greater;
-//            the gradient goes to the winner.  coeff has no effect, as in Caffe
+//            greater; the gradient goes to the winner.  coeff has no effect, as in Caffe
 //   errors   equal shapes;  coeff: none or one per bottom, and not with PROD
 #include <fmt/format.h>
 

@@ -1,8 +1,7 @@
 // Keeps the rows that a selector marks.
 //   bottoms  one or more, of N rows each (axis 0); last the selector, N numbers: (N), (N, 1), ...
 //   tops     one per bottom but the last: the rows whose selector is not 0, in their order. How
-//   many
-//            these are, only the data decide (Inference::count_nonzero)
+//            many these are, only the data decide (Inference::count_nonzero)
 //   params   none.  The selector gets no gradient; rows that are dropped get 0
 //   errors   another number of rows than the selector's;  a selector with other axes than the first
 #include <fmt/format.h>

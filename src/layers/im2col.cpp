@@ -1,8 +1,7 @@
 // The windows of a convolution as columns: what Convolution multiplies its weights with.
 //   bottom  (N, C, D...); N stands for all axes before convolution_param.axis (1)
 //   top     (N, C * product of the kernel, D'...), D' as for Convolution; the kernel position is
-//   the
-//           faster index of axis 1, its last axis fastest
+//           the faster index of axis 1, its last axis fastest
 //   params  none
 //   errors  those of Convolution's kernel, stride, pad and dilation;  one spatial axis or more
 #include <fmt/format.h>

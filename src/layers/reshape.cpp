@@ -4,8 +4,7 @@
 //   params  none
 //   axis    counts from the front; -1 is *after* the last axis (other layers: the last one)
 //   errors  axis and num_axes within the bottom;  at most one -1;  an axis to copy for each 0;
-//   equal
-//           numbers of elements
+//           equal numbers of elements
 #include <fmt/format.h>
 
 #include "layers/check.hpp"

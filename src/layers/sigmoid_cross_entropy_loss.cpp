@@ -5,8 +5,7 @@
 //   top       the loss, 0 axes
 //   params    none
 //   Z         loss_param.normalization: BATCH_SIZE (unset) = N, VALID = elements not ignored, FULL
-//   =
-//             all, NONE = 1; at least 1
+//             = all, NONE = 1; at least 1
 //   ignored   elements whose target, cut to an integer, is ignore_label (so 0 also drops 0.7, as in
 //             Caffe)
 #include <fmt/format.h>

@@ -8,8 +8,7 @@
 //   levels  windows of ceil(H / 2^l) x ceil(W / 2^l), padded evenly; Pooling's rounding rule may
 //           drop the last
 //   errors  pyramid_height >= 1;  a level whose padding is as large as its window, or needs any
-//   with
-//           STOCHASTIC
+//           with STOCHASTIC
 #include <fmt/format.h>
 
 #include "layers/check.hpp"

@@ -77,6 +77,10 @@ class LayerCase {
     std::map<std::string, Shape> shapes;
     for (size_t i = 0; i < bottoms_.size(); ++i)
       shapes[bottoms_[i]] = file_.array(fmt::format("{}bottom/{}", group, i)).shape;
+    if (loader_) {
+      batch_ = loader_->next();
+      for (size_t t = 0; t < tops_.size(); ++t) shapes[tops_[t]] = loader_->shapes()[t];
+    }
     if (r == 0) {
       options_.input_shapes = shapes;
       subject_ = build_subject(net_, options_, engines_);
@@ -132,7 +136,6 @@ class LayerCase {
     const std::string memory = fmt::format("memory/{}", input.top);
     if (file_.has(memory)) return memory_batch(input, memory);
     if (loader_) {
-      if (input.top == 0) batch_ = loader_->next();
       const auto& values = batch_.at(static_cast<size_t>(input.top));
       return {values.begin(), values.end()};
     }
@@ -143,7 +146,7 @@ class LayerCase {
   std::vector<float> memory_batch(const graph::InputInfo& input, const std::string& path) {
     const Array all = file_.array(path);
     const auto size =
-        static_cast<size_t>(subject_.graph->values[static_cast<size_t>(input.value)].shape.count());
+        static_cast<size_t>(graph().values[static_cast<size_t>(input.value)].shape.count());
     std::vector<float> out;
     for (size_t i = 0; i < size; ++i)
       out.push_back(all.values.at((pass_ * size + i) % all.values.size()));
@@ -152,13 +155,12 @@ class LayerCase {
 
   // HDF5Output: the file that this pass writes against the one that Caffe wrote.
   void compare_written() {
-    for (const graph::SinkInfo& sink : subject_.graph->sinks) {
+    for (const graph::SinkInfo& sink : graph().sinks) {
       std::vector<std::vector<float>> read;
       std::vector<data::Hdf5Output::Rows> rows;
-      for (const int value : sink.values) read.push_back(subject_.run->read(value));
+      for (const int value : sink.values) read.push_back(subject_->read(value));
       for (size_t i = 0; i < read.size(); ++i)
-        rows.push_back(
-            {subject_.graph->values[static_cast<size_t>(sink.values[i])].shape, read[i]});
+        rows.push_back({graph().values[static_cast<size_t>(sink.values[i])].shape, read[i]});
       data::Hdf5Output(layer().param.hdf5_output_param().file_name())
           .append(rows.at(0), rows.at(1));
       const CaseFile ours(written_.string()), theirs(stem_ + ".written.h5");
