@@ -98,6 +98,7 @@ std::string values_of(const pb::EnumDescriptor& type) {
 FieldDoc field_doc(const pb::FieldDescriptor& field) {
   FieldDoc out{field.name(), type_of(field), comment_of(field)};
   if (!field.enum_type()) return out;
+  if (out.comment.ends_with('.')) out.comment.pop_back();
   if (!out.comment.empty()) out.comment += ": ";
   out.comment += values_of(*field.enum_type());
   return out;
