@@ -17,6 +17,12 @@ class TimeTest : public ProgramTest {
       if (candidate.value("layer", "") == layer && candidate["pass"] == pass) return candidate;
     throw std::runtime_error("no row " + layer + " " + pass);
   }
+  // So many numbers for updates beside each weight, aligned.
+  static void expect_slots(const nlohmann::json& report, double slots) {
+    const double weights = report["memory"]["weights"], optimizer = report["memory"]["optimizer"];
+    EXPECT_GE(optimizer, slots * weights);
+    EXPECT_LT(optimizer, (slots + 0.1) * weights);
+  }
   static double sum(const nlohmann::json& rows, const std::string& pass) {
     double out = 0;
     for (const nlohmann::json& candidate : rows)
@@ -48,7 +54,7 @@ TEST_F(TimeTest, json_accounts_for_the_whole_iteration) {
   EXPECT_NEAR(mean("forward-backward") + mean("update"), mean("iteration"), 1e-6);
   EXPECT_GT(mean("update"), 0);
   EXPECT_GE(report["memory"]["peak_resident"], report["memory"]["arena"]);
-  EXPECT_EQ(report["memory"]["optimizer"], report["memory"]["weights"]) << "one velocity each";
+  expect_slots(report, 1);
 }
 
 TEST_F(TimeTest, a_convolution_counts_its_multiply_adds) {
@@ -121,7 +127,7 @@ TEST_F(TimeTest, a_solver_is_timed_with_its_own_updates) {
   ASSERT_EQ(run.code, 0) << run.err;
   const nlohmann::json report = nlohmann::json::parse(run.out);
   EXPECT_EQ(row(report["totals"], "", "update")["kind"], "Adam");
-  EXPECT_EQ(report["memory"]["optimizer"], 2 * report["memory"]["weights"].get<size_t>());
+  expect_slots(report, 2);
 }
 
 TEST_F(TimeTest, synthetic_input_stands_for_missing_data) {
