@@ -177,9 +177,10 @@ class Builder {
             it != options_.input_shapes.end())
           override_input_shape(info, i, it->second);
     layer->infer(infer);
-    for (int i = 0; i < infer.bottoms(); ++i)
+    for (int i = 0; i < infer.bottoms(); ++i) {
       info.bottom_ranges.push_back(layer->index_range(infer, i));
-    info.only_moves = layer->only_moves();
+      info.bottom_moves.push_back(layer->moves(i));
+    }
     graph_.notes.insert(graph_.notes.end(), infer.notes.begin(), infer.notes.end());
     graph_.cuts.insert(graph_.cuts.end(), infer.cuts.begin(), infer.cuts.end());
     for (const Shape& shape : infer.shapes) check_size(info, shape);

@@ -24,8 +24,8 @@ int64_t Graph::index_range(int value) const {
   for (const LayerInfo& layer : layers)
     for (size_t i = 0; i < layer.bottom_values.size(); ++i) {
       if (layer.bottom_values[i] != value) continue;
-      if (i < layer.bottom_ranges.size()) take(layer.bottom_ranges[i]);
-      if (!layer.only_moves) continue;
+      take(layer.bottom_ranges[i]);
+      if (!layer.bottom_moves[i]) continue;
       for (const int top : layer.top_values)
         if (top != value) take(index_range(top));
     }

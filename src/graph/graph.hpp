@@ -83,7 +83,7 @@ struct LayerInfo {
   std::vector<int> params;             // index into Graph::params (of the owner) per blob
   std::vector<float> loss_weights;     // per top; 0 = not a loss
   std::vector<int64_t> bottom_ranges;  // per bottom: layers::Layer::index_range
-  bool only_moves = false;             // ... only_moves
+  std::vector<bool> bottom_moves;      // ... moves
   bool backward = false;               // gradients are computed in this layer
   std::vector<bool> bottom_backward;   // ... with respect to this bottom
   std::vector<bool> param_backward;    // ... with respect to this blob

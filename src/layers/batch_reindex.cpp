@@ -29,6 +29,11 @@ class BatchReindex final : public Layer {
     set_checked_top(in, 0, top);
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    return bottom == 1 ? in.bottom(0)[0] : 0;
+  }
+  bool moves(int bottom) const override { return bottom == 0; }
+
   void lower(Lowering& to) const override {
     ops::Gather op;
     op.layer = to.param().name();

@@ -23,7 +23,7 @@ class Concat final : public Layer {
     return {.max_bottoms = Signature::kAny};
   }
 
-  bool only_moves() const override { return true; }
+  bool moves(int) const override { return true; }
 
   void infer(Inference& in) const override {
     const int axis = checked_axis(in);

@@ -37,6 +37,9 @@ class ContrastiveLoss final : public Layer {
     in.set_top(0, Shape{});
   }
 
+  // Similar or not.
+  int64_t index_range(const Inference&, int bottom) const override { return bottom == 2 ? 2 : 0; }
+
   void lower(Lowering& to) const override {
     const auto& param = to.param().contrastive_loss_param();
     ops::ContrastiveLoss op;

@@ -106,6 +106,8 @@ class Crop final : public Layer {
     in.set_top(0, top);
   }
 
+  bool moves(int bottom) const override { return bottom == 0; }
+
   void lower(Lowering& to) const override {
     const Shape &x = to.shape(to.bottom(0)), &reference = to.shape(to.bottom(1));
     const int axis = from_front(to.param().crop_param().axis(), x.rank());

@@ -37,6 +37,10 @@ class Embed final : public Layer {
     set_checked_top(in, 0, top, "embed_param.num_output");
   }
 
+  int64_t index_range(const Inference& in, int) const override {
+    return in.param().embed_param().input_dim();
+  }
+
   void lower(Lowering& to) const override {
     ops::Gather gather;
     gather.layer = to.param().name();

@@ -82,6 +82,11 @@ class Filter final : public Layer {
     }
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    return bottom == in.bottoms() - 1 ? 2 : 0;
+  }
+  bool moves(int) const override { return true; }
+
   void lower(Lowering& to) const override {
     const Value selector = to.bottom(to.bottoms() - 1);
     for (int i = 0; i < to.tops(); ++i)

@@ -22,6 +22,10 @@ class HingeLoss final : public Layer {
     in.set_top(0, Shape{});
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    return bottom == 1 ? in.bottom(0).count(1) : 0;
+  }
+
   void lower(Lowering& to) const override {
     ops::HingeLoss op;
     op.squared = to.param().hinge_loss_param().norm() == caffe::HingeLossParameter::L2;

@@ -57,6 +57,11 @@ class InfogainLoss final : public Layer {
     if (in.tops() > 1) in.set_top(1, in.bottom(0));
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    const Shape& x = in.bottom(0);
+    return bottom == 1 ? x[from_front(in.param().infogain_loss_param().axis(), x.rank())] : 0;
+  }
+
   void lower(Lowering& to) const override {
     const auto& param = to.param();
     ops::InfogainLoss op;

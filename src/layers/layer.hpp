@@ -126,9 +126,12 @@ class Layer {
     (void)in, (void)bottom;
     return 0;
   }
-  // True if the tops hold numbers of the bottoms, only moved (Slice, Reshape): they are labels
-  // where the bottoms are.
-  virtual bool only_moves() const { return false; }
+  // True if the tops hold numbers of this bottom, only moved (Slice, Reshape): they are labels
+  // where it is.
+  virtual bool moves(int bottom) const {
+    (void)bottom;
+    return false;
+  }
 };
 
 struct LayerTag {

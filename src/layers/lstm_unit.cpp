@@ -111,6 +111,8 @@ class LstmUnit final : public Layer {
     in.set_top(1, c);
   }
 
+  int64_t index_range(const Inference&, int bottom) const override { return bottom == 2 ? 2 : 0; }
+
   void lower(Lowering& to) const override {
     const LstmState state = lstm_step(to, to.bottom(0), to.bottom(1), to.bottom(2));
     to.set_top(0, state.c);

@@ -22,6 +22,10 @@ class MultinomialLogisticLoss final : public Layer {
     in.set_top(0, Shape{});
   }
 
+  int64_t index_range(const Inference& in, int bottom) const override {
+    return bottom == 1 ? in.bottom(0).count(1) : 0;
+  }
+
   void lower(Lowering& to) const override {
     ops::MultinomialLogisticLoss op;
     op.layer = to.param().name();

@@ -25,6 +25,8 @@ class Recurrent : public Layer {
   Signature signature(const caffe::LayerParameter& param) const final;
   void infer(Inference& in) const final;
   void lower(Lowering& to) const final;
+  // cont: 0 where a sequence begins, else 1.
+  int64_t index_range(const Inference&, int bottom) const final { return bottom == 1 ? 2 : 0; }
 
  protected:
   // `states`: names, the one that the hidden weights multiply first.

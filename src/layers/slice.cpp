@@ -33,7 +33,7 @@ class Slice final : public Layer {
     return {.max_tops = Signature::kAny};
   }
 
-  bool only_moves() const override { return true; }
+  bool moves(int) const override { return true; }
 
   void infer(Inference& in) const override {
     const int axis = checked_axis(in);

@@ -65,6 +65,8 @@ class Tile final : public Layer {
     set_checked_top(in, 0, top, "tile_param.tiles");
   }
 
+  bool moves(int) const override { return true; }
+
   void lower(Lowering& to) const override {
     const auto& param = to.param().tile_param();
     const Shape& x = to.shape(to.bottom(0));
