@@ -18,9 +18,9 @@ class Exp final : public Layer {
 
   void infer(Inference& in) const override {
     const auto& param = in.param().exp_param();
-    if (param.base() != -1 && !(param.base() > 0))
+    if (param.base() != -1 && (!(param.base() > 0) || std::isinf(param.base())))
       in.fail("exp_param.base",
-              fmt::format("the base must be greater than 0, not {}", param.base()),
+              fmt::format("the base must be a number greater than 0, not {}", param.base()),
               "leave it out for e");
     in.set_top(0, in.bottom(0));
   }

@@ -26,26 +26,22 @@ void each_kept(std::span<const T> selector, Fn&& fn) {
 // Sources x, selector.
 ops::Custom filter_op(const Shape& x, const Shape& top) {
   const int64_t width = x.count(1);
-  const auto forward = [width](auto& args) {
+  ops::Custom op;
+  op.set_forward([width](auto& args) {
     each_kept(args.src[1], [&](int64_t row, int64_t place) {
       std::copy_n(args.src[0].begin() + row * width, width, args.dst[0].begin() + place * width);
     });
-  };
-  const auto backward = [width](auto& args) {
+  });
+  op.set_backward([width](auto& args) {
     std::fill(args.diff_src[0].begin(), args.diff_src[0].end(), 0);
     each_kept(args.src[1], [&](int64_t row, int64_t place) {
       std::copy_n(args.diff_dst[0].begin() + place * width, width,
                   args.diff_src[0].begin() + row * width);
     });
-  };
-  ops::Custom op;
+  });
   op.name = fmt::format("filter, {} rows", top[0]);
   op.shapes = [top](std::span<const Shape>) { return std::vector{top}; };
   op.parts = {{{0}, {1}, {}}};
-  op.forward32 = forward;
-  op.forward64 = forward;
-  op.backward32 = backward;
-  op.backward64 = backward;
   return op;
 }
 
@@ -57,7 +53,8 @@ class Filter final : public Layer {
             .max_bottoms = Signature::kAny,
             .min_tops = tops,
             .max_tops = tops,
-            .no_gradient = {param.bottom_size() - 1}};
+            .no_gradient = {param.bottom_size() - 1},
+            .forced = {param.bottom_size() - 1}};
   }
 
   void infer(Inference& in) const override {

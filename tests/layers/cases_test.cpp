@@ -88,7 +88,7 @@ TEST(Cases, InnerProduct) {
   accepts("inner_product");
   refuses("inner_product");
 }
-TEST(Cases, ReLU_Sigmoid_TanH_Power_LRN_Dropout_Softmax_BatchNorm_Scale_Bias) {
+TEST(Cases, ReLU_Sigmoid_TanH_Power_LRN_Dropout_Softmax_BatchNorm_Scale_Bias_Exp_Log_Clip_ELU) {
   accepts("same_shape");
   refuses("same_shape");
 }
