@@ -18,6 +18,12 @@ foreach(file ${files})
   if(comment STREQUAL "")
     continue()  # it registers nothing
   endif()
+  # "errors: recurrent.hpp": what is said there belongs to it.
+  if(comment MATCHES "([a-z0-9_]+)\\.hpp")
+    file(READ ${SOURCES}/layers/${CMAKE_MATCH_1}.hpp common)
+    string(REGEX MATCH "^(//[^\n]*\n)+" common "${common}")
+    string(APPEND comment "//\n${common}")
+  endif()
   # What several types share is in files of its own; but what they all use names everybody's.
   string(REGEX MATCHALL "\"layers/[a-z0-9_]+\\.hpp\"" shared "${text}")
   foreach(name ${shared})

@@ -27,8 +27,15 @@ const pb::DescriptorPool& pool() {
   return *filled;
 }
 
+const std::string kPackage = "caffe.";
+
+// "BlobShape", "Schedule.Point".
+std::string name_of(const pb::Descriptor& type) {
+  return type.full_name().substr(kPackage.size());
+}
+
 const pb::Descriptor& find_message(const std::string& name) {
-  const pb::Descriptor* found = pool().FindMessageTypeByName("caffe." + name);
+  const pb::Descriptor* found = pool().FindMessageTypeByName(kPackage + name);
   CREMA_CHECK(found != nullptr, "no message " + name);
   return *found;
 }
@@ -77,7 +84,7 @@ std::string default_of(const pb::FieldDescriptor& field) {
 
 std::string type_of(const pb::FieldDescriptor& field) {
   std::string out = field.is_repeated() ? "repeated " : field.is_required() ? "required " : "";
-  out += field.message_type() ? field.message_type()->name()
+  out += field.message_type() ? name_of(*field.message_type())
          : field.enum_type()  ? field.enum_type()->name()
                               : field.type_name();
   if (field.has_default_value()) out += " = " + default_of(field);
@@ -112,14 +119,14 @@ MessageDoc message_doc(const std::string& name) {
   for (int i = 0; i < type.field_count(); ++i) {
     out.fields.push_back(field_doc(*type.field(i)));
     if (const pb::Descriptor* inner = type.field(i)->message_type())
-      out.inner.push_back(inner->name());
+      out.inner.push_back(name_of(*inner));
   }
   return out;
 }
 
 std::string type_of_layer_field(const std::string& field) {
   const pb::FieldDescriptor* found = find_message("LayerParameter").FindFieldByName(field);
-  return found && found->message_type() ? found->message_type()->name() : std::string();
+  return found && found->message_type() ? name_of(*found->message_type()) : std::string();
 }
 
 std::vector<std::string> layer_setting_fields() {

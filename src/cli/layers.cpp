@@ -11,6 +11,7 @@
 #include "cli/docs.hpp"
 #include "cli/verbs.hpp"
 #include "data/source.hpp"
+#include "layers/absent.hpp"
 #include "layers/layer.hpp"
 
 namespace crema::cli {
@@ -196,6 +197,9 @@ int layers(Session& session) {
     print_type(type);
     return 0;
   }
+  if (const layers::AbsentType* absent = layers::absent_type(wanted))
+    throw Error(ErrorCode::kUsage, fmt::format("{} {}", wanted, absent->reason))
+        .advise(absent->advice);
   throw Error(ErrorCode::kUsage, fmt::format("unknown layer type '{}'", wanted))
       .advise(suggestion(wanted, known, known.size()));
 }

@@ -16,6 +16,13 @@ const AbsentType* absent_type(std::string_view type) {
         "gradients that you would write by hand); read data with Data or HDF5Data from a database "
         "or file that your Python code writes; or add a layer type in C++: one file in src/layers, "
         "see src/README.md"}},
+      {"ImageData",
+       {"reads image files from a list, which crema does not do yet",
+        "put the pictures into a database and write Data: Caffe's convert_imageset makes one from "
+        "the same list (with -encoded the files stay as they are)"}},
+      {"WindowData",
+       {"cuts windows out of image files, which crema does not do yet",
+        "cut them out beforehand, put them into a database and write Data"}},
       {"Axpy",
        {kFork,
         "write Scale with two bottoms (axis: 0 and the factor reshaped to its first "

@@ -7,9 +7,9 @@
 //   with expose_hidden: the states before the first step as last bottoms, those after the last step
 //             as further tops, (1, N, num_output) each; no gradient passes through them, as in
 //             Caffe.  Otherwise each forward pass leaves its states to the next one
-//   params    input_weight (G H, I), bias (G H), [static_weight (G H, ...)], hidden_weight (G H,
-//   H),
-//             G = 4 gates in LSTM, 1 in RNN;  all start at 0 where no filler is given
+//   params    input_weight (G H, I), bias (G H), [static_weight (G H, ...)],
+//             hidden_weight (G H, H); G = 4 gates in LSTM, 1 in RNN;  all start at 0 where no
+//             filler is given
 //   errors    num_output >= 1;  T >= 1;  sizes of T and N that differ between bottoms
 #pragma once
 

@@ -37,7 +37,8 @@ TEST_F(ErrorsTest, mistakes_of_meaning_are_collected_too) {
 TEST_F(ErrorsTest, layer_types_that_are_not_there_come_with_what_to_write_instead) {
   const Outcome run = crema("plan --model=" + fixtures + "absent_types.prototxt");
   EXPECT_EQ(run.code, 2);
-  EXPECT_EQ(reports(run), 2) << run.err;
+  EXPECT_EQ(reports(run), 3) << run.err;
+  EXPECT_TRUE(run.says("convert_imageset")) << run.err;
   EXPECT_TRUE(
       run.says("absent_types.prototxt:4:3: error: layer 'mine': type Python runs code in "
                "Python, which crema does not do"))

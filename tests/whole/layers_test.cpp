@@ -56,6 +56,7 @@ TEST_F(LayersTest, one_type_shows_settings_with_defaults_and_comments) {
                            "weight (K, C/group", "group divides C and K", "FillerParameter\n",
                            "gaussian: standard deviation, > 0", "FAN_IN (f = fan_in)"})
     EXPECT_TRUE(conv.says(text)) << text << "\n" << conv.out;
+  EXPECT_TRUE(crema("layers LSTM").says("cont (T, N)")) << "what several types share is shown";
   const Outcome data = crema("layers Data");
   EXPECT_TRUE(data.says("\ntransform_param\n")) << data.out;
   EXPECT_FALSE(crema("layers HDF5Data").says("\ntransform_param\n"));
