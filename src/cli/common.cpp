@@ -91,6 +91,25 @@ nlohmann::json to_json(const std::vector<report::Output>& outputs) {
   return out;
 }
 
+nlohmann::json to_json(const report::WeightsLoaded& loaded) {
+  nlohmann::json out{{"files", nlohmann::json::array()},
+                     {"at_filler", loaded.at_filler},
+                     {"blobs", nlohmann::json::array()}};
+  for (const auto& file : loaded.files)
+    out["files"].push_back({{"path", file.path}, {"loaded", file.loaded}, {"unused", file.unused}});
+  for (const auto& blob : loaded.blobs) {
+    nlohmann::json entry{
+        {"name", blob.name}, {"shape", blob.shape}, {"how", blob.how}, {"norm", blob.norm}};
+    if (!blob.from.empty()) {
+      entry["file"] = blob.file;
+      entry["from"] = blob.from;
+      entry["stored_shape"] = blob.stored_shape;
+    }
+    out["blobs"].push_back(std::move(entry));
+  }
+  return out;
+}
+
 void write_json(const nlohmann::json& metrics) {
   if (!FLAGS_json.empty()) write_file_atomically(FLAGS_json, metrics.dump(2) + "\n");
 }

@@ -95,8 +95,11 @@ int explain(Session& session) {
   }
   optim::RunLength run;
   std::vector<optim::ParamSettings> settings;
+  options.run_length = [&](double batches_per_epoch) {
+    return train::run_length(solver, batches_per_epoch);
+  };
   options.choose = [&](const graph::Graph& survey, double batches_per_epoch) {
-    if (!files.empty()) loaded = train::loaded_from(files, survey);
+    if (!files.empty()) loaded = train::loaded_from(files, survey, solver);
     run = train::run_length(solver, batches_per_epoch);
     settings = optim::resolve_rules(solver, train::facts_of(survey, loaded), run);
     return train::choices_at(first, survey, settings);

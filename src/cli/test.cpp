@@ -46,8 +46,11 @@ int test(Session& session) {
   train::Net net(model, options, session.context);
   net.require_sources("test");
   net.initialise(0);
+  std::vector<snapshot::WeightsFile> files;
   for (const std::string& path : split(FLAGS_weights, ','))
-    session.reporter.info(train::load_weights(snapshot::read_weights(path), net).summary(path));
+    files.push_back(snapshot::read_weights(path));
+  const report::WeightsLoaded loaded = train::load_weights(files, net);
+  session.reporter.emit(loaded);
   session.reporter.info(fmt::format("Running for {} iterations.", FLAGS_iterations));
   const int batches = FLAGS_iterations;
   double loss = 0;
@@ -67,6 +70,7 @@ int test(Session& session) {
               {"weights", FLAGS_weights},
               {"iterations", batches},
               {"loss", loss / batches},
+              {"weights_loaded", to_json(loaded)},
               {"test", to_json(sums)}});
   return 0;
 }

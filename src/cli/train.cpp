@@ -29,7 +29,7 @@ std::string snapshot_to_resume(const config::SolverConfig& solver, Session& sess
   return newest;
 }
 
-nlohmann::json metrics_of(const train::TrainResult& result, const train::Trainer& trainer) {
+nlohmann::json metrics_of(const train::TrainResult& result, train::Trainer& trainer) {
   nlohmann::json out{{"verb", "train"},
                      {"solver", FLAGS_solver},
                      {"iteration", result.iteration},
@@ -39,6 +39,14 @@ nlohmann::json metrics_of(const train::TrainResult& result, const train::Trainer
                      {"seed", trainer.seed()},
                      {"weights", result.weights},
                      {"snapshot", result.state}};
+  if (trainer.weights_loaded()) out["weights_loaded"] = to_json(*trainer.weights_loaded());
+  for (const report::Replanned& r : result.replans)
+    out["replans"].push_back({{"iteration", r.iteration},
+                              {"learning", r.learning},
+                              {"frozen", r.frozen},
+                              {"arena_bytes", r.arena_bytes},
+                              {"state_bytes", r.state_bytes}});
+  out["arena_bytes"] = trainer.net().session().arena_bytes();
   out["tests"] = nlohmann::json::array();
   for (const train::TestResult& test : result.tests) {
     nlohmann::json entry{

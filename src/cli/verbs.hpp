@@ -41,6 +41,8 @@ train::InputOptions input_options(bool data_optional = false);
 
 // A blob's numbers as one number or a list.
 nlohmann::json to_json(const std::vector<report::Output>& outputs);
+// {"files": [{"path", "loaded", "unused"}], "at_filler": [...], "blobs": [{"name", "how", ...}]}
+nlohmann::json to_json(const report::WeightsLoaded& loaded);
 // Writes --json if it was given, atomically.
 void write_json(const nlohmann::json& metrics);
 

@@ -90,6 +90,13 @@ int64_t Batches::sample_at(int64_t position) const {
   return static_cast<int64_t>(Permutation(RandomStream(seed_, "order", epoch), n)(rank));
 }
 
+std::vector<int64_t> Batches::samples_of(int64_t batch) const {
+  std::vector<int64_t> out;
+  for (int64_t item = 0; item < batch_size_; ++item)
+    out.push_back(sample_at(batch * batch_size_ + item));
+  return out;
+}
+
 Shape Batches::image_shape(const Sample& sample, int64_t index) const {
   if (!transform_) return sample[0].shape;
   try {

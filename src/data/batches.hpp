@@ -21,6 +21,10 @@ class Batches {
   int64_t batch_size() const { return batch_size_; }
   int64_t samples() const { return source_->size(); }
 
+  // The source's samples of a batch, in its order.
+  std::vector<int64_t> samples_of(int64_t batch) const;
+  std::string random_field() const { return transform_ ? transform_->random_field() : ""; }
+
   // What one thread keeps between its calls of fill().
   struct Scratch {
     Sample sample;

@@ -44,6 +44,10 @@ class PrefetchLoader final : public Loader {
   }
   int64_t batch_size() const override { return batches_.batch_size(); }
   int64_t samples() const override { return batches_.samples(); }
+  std::vector<int64_t> samples_of(int64_t batch) const override {
+    return batches_.samples_of(batch);
+  }
+  std::string random_field() const override { return batches_.random_field(); }
   int64_t position() const override { return position_; }
 
   void seek(int64_t batch) override {

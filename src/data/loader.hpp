@@ -32,6 +32,11 @@ class Loader {
   virtual const std::vector<Shape>& shapes() const = 0;
   virtual int64_t batch_size() const = 0;
   virtual int64_t samples() const = 0;  // in one epoch
+  // Which samples of the source make up a batch.
+  virtual std::vector<int64_t> samples_of(int64_t batch) const = 0;
+  // The field of the layer that makes a sample's numbers differ from epoch to epoch
+  // ("transform_param.mirror"); "" if none does.
+  virtual std::string random_field() const = 0;
   // Number of the batch that next() returns next.
   virtual int64_t position() const = 0;
   virtual void seek(int64_t batch) = 0;

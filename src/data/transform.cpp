@@ -86,6 +86,14 @@ Transform::Window Transform::draw(const Shape& image, int64_t position) const {
   return window;
 }
 
+std::string Transform::random_field() const {
+  const caffe::TransformationParameter& param = layer_.param.transform_param();
+  if (param.mirror()) return "transform_param.mirror";
+  // Whatever the first image says: others may be larger.
+  if (param.crop_size() > 0 && phase_ == caffe::TRAIN) return "transform_param.crop_size";
+  return "";
+}
+
 template <class T>
 void Transform::write(const T* pixels, const Shape& image, const Window& window, float* out) const {
   const caffe::TransformationParameter& param = layer_.param.transform_param();

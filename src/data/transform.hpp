@@ -25,6 +25,10 @@ class Transform {
   // mean values or ({kData}) mean file do not fit it.
   Shape output(const Shape& image) const;
 
+  // The field that makes a sample's numbers depend on its place in the run
+  // ("transform_param.mirror"),
+  // "" if none does.
+  std::string random_field() const;
   // Writes output(image.shape).count() floats. `position` numbers the samples of the run.
   void apply(const Field& image, int64_t position, float* out) const;
 

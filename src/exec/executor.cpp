@@ -165,27 +165,55 @@ void Executor::set_input(size_t i, std::span<const float> values) {
   for (const int step : input_steps_[i]) bind(step);
 }
 
+void Executor::run(int index, const ops::StepInfo& info) {
+  const Bound& bound = bound_[index];
+  ops::KernelArgs args;
+  args.src = bound.src;
+  args.dst = bound.dst;
+  args.diff_dst = bound.diff_dst;
+  args.diff_src = bound.diff_src;
+  args.mutated = bound.mutated;
+  args.workspace = bound.workspace;
+  args.scratch = shared_.scratch->data();
+  args.step = &info;
+  plan_->steps[index].kernel->run(args);
+  if (observer) observer(index);
+}
+
 void Executor::run(int begin, int end, const ops::StepInfo& info) {
-  for (int i = begin; i < end; ++i) {
-    const Bound& bound = bound_[i];
-    ops::KernelArgs args;
-    args.src = bound.src;
-    args.dst = bound.dst;
-    args.diff_dst = bound.diff_dst;
-    args.diff_src = bound.diff_src;
-    args.mutated = bound.mutated;
-    args.workspace = bound.workspace;
-    args.scratch = shared_.scratch->data();
-    args.step = &info;
-    plan_->steps[i].kernel->run(args);
-    if (observer) observer(i);
-  }
+  for (int i = begin; i < end; ++i) run(i, info);
 }
 
 double Executor::forward(const ops::StepInfo& step) {
   settle();
   load_carried();
   run(0, plan_->forward_steps, step);
+  save_carried();
+  return loss();
+}
+
+double Executor::forward(const ops::StepInfo& step, const plan::Trunk& trunk, TrunkMode mode,
+                         const Visit& visit) {
+  const auto visit_at = [&](int index) {
+    for (size_t f = 0; f < trunk.features.size(); ++f) {
+      const plan::Feature& feature = trunk.features[f];
+      const bool given = feature.step == kNone && mode == TrunkMode::kRecall;
+      if (feature.step == index && !given) visit(f, address(feature.tensor));
+    }
+  };
+  settle();
+  const bool alone = mode == TrunkMode::kTrunk;
+  if (!alone) load_carried();
+  visit_at(kNone);
+  for (int i = 0; i < plan_->forward_steps; ++i) {
+    const plan::StepKind kind = trunk.steps[i];
+    const bool left_out = mode == TrunkMode::kRecall ? kind == plan::StepKind::kTrunk
+                          : alone                    ? kind == plan::StepKind::kOwn
+                                                     : false;
+    if (!left_out) run(i, step);
+    if (kind == plan::StepKind::kTrunk) visit_at(i);
+  }
+  if (alone) return 0;
   save_carried();
   return loss();
 }
@@ -252,6 +280,16 @@ std::vector<float> Executor::read(int value) const {
     reorderer_.run(tensor.desc, address(id), {tensor.desc.shape, tensor.desc.dtype, {}},
                    out.data());
   return out;
+}
+
+void Executor::to_plain(int tensor, const void* data, float* plain) const {
+  const TensorDesc& desc = plan_->tensors[tensor].desc;
+  reorderer_.run(desc, data, {desc.shape, desc.dtype, {}}, plain);
+}
+
+void Executor::from_plain(int tensor, const float* plain, void* data) const {
+  const TensorDesc& desc = plan_->tensors[tensor].desc;
+  reorderer_.run({desc.shape, desc.dtype, {}}, plain, desc, data);
 }
 
 std::vector<double> Executor::read_f64(int value) const {

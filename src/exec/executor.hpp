@@ -13,6 +13,7 @@
 #include "exec/memory.hpp"
 #include "exec/params.hpp"
 #include "plan/plan.hpp"
+#include "plan/trunk.hpp"
 
 namespace crema::exec {
 
@@ -43,6 +44,14 @@ class Executor {
   // Runs the forward pass; returns the weighted loss. Error{kData} from kernels (a label out of
   // range).
   double forward(const ops::StepInfo& step);
+  // The forward pass of a plan with a trunk.
+  //   kAll     everything; visit(feature, data) when a feature is there, in its layout
+  //   kRecall  the trunk is left out: visit() writes the feature; those that are inputs were set
+  //   kTrunk   the trunk alone; visit() as in kAll
+  enum class TrunkMode { kAll, kRecall, kTrunk };
+  using Visit = std::function<void(size_t feature, void* data)>;
+  double forward(const ops::StepInfo& step, const plan::Trunk& trunk, TrunkMode mode,
+                 const Visit& visit);
   // Runs the backward pass of the last forward pass. Parameter gradients are overwritten, or with a
   // plan of separate gradients added to what is there.
   void backward(const ops::StepInfo& step);
@@ -52,6 +61,9 @@ class Executor {
   std::vector<float> read(int value) const;
   // The same without rounding, of an f64 plan.
   std::vector<double> read_f64(int value) const;
+  // Copies between a tensor of the plan in its layout and its elements in row-major order.
+  void to_plain(int tensor, const void* data, float* plain) const;
+  void from_plain(int tensor, const float* plain, void* data) const;
   const plan::Plan& plan() const { return *plan_; }
   ParamStore& params() const { return *params_; }
   // What the last forward pass left, or what the next one will find if it is changed.
@@ -71,6 +83,7 @@ class Executor {
   void bind(int step);
   void settle();
   void run(int begin, int end, const ops::StepInfo& step);
+  void run(int index, const ops::StepInfo& step);
   double loss() const;
   void fill_constants();
   void allocate_carried();

@@ -20,6 +20,7 @@ class Parameter {
   // Allocated on first use: frozen parameters and test nets have none.
   void* gradient();
   bool has_gradient() const { return gradient_ != nullptr; }
+  void release_gradient() { gradient_.reset(); }
   // Elements in memory, padding included.
   size_t physical_count() const { return desc_.bytes() / bytes_of(desc_.dtype); }
 

@@ -50,8 +50,9 @@ void Session::plan_first() {
   graph_ = build_({});
   shapes_ = shapes_of(*graph_);
   const int segments = graph_->segments();
-  ParamStore::Layouts layouts = options_.shared != nullptr ? layouts_of(*options_.shared, *graph_)
-                                                           : options_.planning.param_layouts;
+  ParamStore::Layouts layouts = params_                      ? layouts_of(*params_, *graph_)
+                                : options_.shared != nullptr ? layouts_of(*options_.shared, *graph_)
+                                                             : options_.planning.param_layouts;
   layouts.resize(graph_->params.size());
   std::vector<std::shared_ptr<plan::Plan>> plans;
   plan::PlanOptions planning = options_.planning;
@@ -63,10 +64,11 @@ void Session::plan_first() {
     for (const auto& [value, tensor] : plans.back()->exports)
       planning.outside[value] = plans.back()->tensors[tensor].desc.layout;
   }
-  params_ =
-      std::make_shared<ParamStore>(*graph_, planning.dtype, layouts, engines_, options_.shared);
-  carried_ = std::make_shared<CarriedStates>(initial_states(*graph_));
-  inputs_.resize(graph_->inputs.size());
+  if (!params_)
+    params_ =
+        std::make_shared<ParamStore>(*graph_, planning.dtype, layouts, engines_, options_.shared);
+  if (!carried_) carried_ = std::make_shared<CarriedStates>(initial_states(*graph_));
+  inputs_.assign(graph_->inputs.size(), {});
   variants_.resize(static_cast<size_t>(segments));
   for (int s = 0; s < segments; ++s) {
     arenas_.push_back(std::make_shared<SharedArena>());
@@ -76,6 +78,19 @@ void Session::plan_first() {
   }
   shapes_.rows.clear();
   chain_ = {first_[0]};
+}
+
+void Session::replan(Build build) {
+  build_ = std::move(build);
+  chain_.clear();
+  first_.clear();
+  variants_.clear();
+  arenas_.clear();
+  scratch_ = std::make_shared<SharedArena>();
+  graph_ = build_({});
+  for (size_t p = 0; p < params_->size(); ++p)
+    if (graph_->params[p].gradient == kNone) (*params_)[p].release_gradient();
+  plan_first();
 }
 
 std::unique_ptr<Executor> Session::make_executor(std::shared_ptr<plan::Plan> plan, int segment) {
@@ -237,6 +252,27 @@ double Session::forward(const ops::StepInfo& step) {
     loss += chain_.back()->run->forward(step);
   }
   return loss;
+}
+
+double Session::forward(const ops::StepInfo& step, const plan::Trunk& trunk,
+                        Executor::TrunkMode mode, const Executor::Visit& visit) {
+  CREMA_CHECK(graph_->segments() == 1, "a trunk of a net in segments");
+  enter(0, *chain_[0]);
+  return chain_[0]->run->forward(step, trunk, mode, visit);
+}
+
+void Session::to_plain(int tensor, const void* data, float* plain) const {
+  chain_[0]->run->to_plain(tensor, data, plain);
+}
+
+void Session::from_plain(int tensor, const float* plain, void* data) const {
+  chain_[0]->run->from_plain(tensor, plain, data);
+}
+
+size_t Session::arena_bytes() const {
+  size_t bytes = 0;
+  for (const plan::Plan* plan : plans()) bytes += plan->arena_bytes;
+  return bytes;
 }
 
 void Session::backward(const ops::StepInfo& step) {

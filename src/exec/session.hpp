@@ -39,6 +39,11 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
+  // Plans anew, for a graph of the same net with other gradients: parameters and carried states
+  // stay as they are, all other memory is given back first. Then as at the start: the shapes are
+  // those of `build({})`, and no input is set.
+  void replan(Build build);
+
   // Shapes of inputs from the next pass on. Error / ErrorList{kData} at the layer that they do not
   // fit; then the old ones stay.
   void reshape(const std::map<std::string, Shape>& inputs);
@@ -50,6 +55,12 @@ class Session {
   // As Executor's. forward() raises Error{kData} too where the rows found fit no layer above.
   double forward(const ops::StepInfo& step);
   void backward(const ops::StepInfo& step);
+  // The forward pass of a net of one segment with a trunk of its present plan; see Executor.
+  double forward(const ops::StepInfo& step, const plan::Trunk& trunk, Executor::TrunkMode mode,
+                 const Executor::Visit& visit);
+  // Copies between a tensor of the present plan of such a net and its elements in row-major order.
+  void to_plain(int tensor, const void* data, float* plain) const;
+  void from_plain(int tensor, const float* plain, void* data) const;
   void clear_gradients();
 
   // After a forward pass, the graph for what it found; before, for all rows. Ids of values hold
@@ -70,6 +81,8 @@ class Session {
   // The plans of the present shapes, one per segment; of segments not yet run, for all rows.
   std::vector<const plan::Plan*> plans() const;
   size_t plans_made() const { return plans_made_; }
+  // Memory for activations and their gradients, as the present plans lay it out.
+  size_t arena_bytes() const;
 
   // Called after each step. Empty: nothing is called.
   std::function<void(const plan::Plan& plan, int step)> observer;

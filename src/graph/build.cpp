@@ -191,7 +191,7 @@ class Builder {
       return std::vector<int>(info.tops.size(), kNone);
     }
     take_embedded_blobs(info);
-    LowerContext lower(graph_, index, infer.shapes, net_.header.force_backward());
+    LowerContext lower(graph_, options_, index, infer.shapes, net_.header.force_backward());
     layer->lower(lower);
     for (size_t i = 0; i < lower.values.size(); ++i) {
       CREMA_CHECK(lower.values[i] != kNone, info.type + " did not set all of its tops");
@@ -208,7 +208,7 @@ class Builder {
       if (const auto it = options_.input_shapes.find(info.tops[i]);
           it != options_.input_shapes.end())
         shapes[i] = it->second;
-    LowerContext lower(graph_, index, shapes, false);
+    LowerContext lower(graph_, options_, index, shapes, false);
     for (int i = 0; i < lower.tops(); ++i) lower.set_top(i, lower.input(i));
     return lower.values;
   }

@@ -68,8 +68,9 @@ class InferContext final : public layers::Inference {
 
 class LowerContext final : public layers::Lowering {
  public:
-  LowerContext(Graph& graph, int layer, std::vector<Shape> top_shapes, bool force_backward)
-      : graph_(graph), layer_(layer), top_shapes_(std::move(top_shapes)) {
+  LowerContext(Graph& graph, const BuildOptions& options, int layer, std::vector<Shape> top_shapes,
+               bool force_backward)
+      : graph_(graph), options_(options), layer_(layer), top_shapes_(std::move(top_shapes)) {
     bottoms_ = info().bottom_values;
     if (!force_backward) separate_unequal_uses();
     values.resize(info().tops.size(), kNone);
@@ -90,6 +91,12 @@ class LowerContext final : public layers::Lowering {
   }
   const Shape& shape(layers::Value value) const override { return graph_.values[value.id].shape; }
   const Shape& top_shape(int i) const override { return top_shapes_[static_cast<size_t>(i)]; }
+
+  std::function<double(int64_t)> over_run(const caffe::Schedule& schedule,
+                                          std::string_view field) const override {
+    if (options_.schedule) return options_.schedule(schedule, info().places.inside(field));
+    return [first = schedule.point(0).value()](int64_t) { return first; };
+  }
 
   layers::Value input(int top) override {
     ValueInfo value;
@@ -157,6 +164,7 @@ class LowerContext final : public layers::Lowering {
   }
 
   Graph& graph_;
+  const BuildOptions& options_;
   int layer_;
   std::vector<Shape> top_shapes_;
   std::vector<int> bottoms_;

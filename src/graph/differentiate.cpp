@@ -86,9 +86,11 @@ class Differentiation {
   // are copied.
   int written_by_a_kernel(int gradient) {
     const ValueInfo& info = graph_.values[gradient];
-    if (info.kind == ValueKind::kResult && !graph_.nodes[info.producer].op->view() &&
-        claimed_.insert(gradient).second)
-      return gradient;
+    if (info.kind == ValueKind::kResult) {
+      const Node& producer = graph_.nodes[info.producer];
+      const bool view = producer.part == ops::kForward && producer.op->view();
+      if (!view && claimed_.insert(gradient).second) return gradient;
+    }
     ops::Eltwise copy;
     copy.sources = 1;
     copy.coefficients = {1.0f};
@@ -216,7 +218,7 @@ class Differentiation {
 
   void emit_part(const Node& forward, int index, int part_index, const ops::GradientPart& part,
                  const std::vector<int>& diff_dst, const std::set<int>& active) {
-    if (forward.op->view()) {
+    if (forward.op->gradient_view()) {
       ops::Reshape back;
       back.shape = graph_.values[forward.src[0]].shape;
       Node node;
@@ -239,7 +241,11 @@ class Differentiation {
     node.diff_src.assign(forward.src.size(), kNone);
     const int producer = static_cast<int>(graph_.nodes.size());
     for (const int w : part.wrt) {
-      if (!active.contains(forward.src[w])) continue;
+      if (!active.contains(forward.src[w])) {
+        if (frozen_for_now(forward.src[w]))
+          node.diff_src[w] = unread_gradient(forward.src[w], producer);
+        continue;
+      }
       ValueInfo gradient;
       gradient.name = gradient_name(forward.src[w]);
       gradient.shape = graph_.values[forward.src[w]].shape;
@@ -248,6 +254,25 @@ class Differentiation {
       contribute(forward.src[w], node.diff_src[w]);
     }
     graph_.nodes.push_back(std::move(node));
+  }
+
+  // A blob that learns at other times, beside one that learns now: the kernel that computes both
+  // stays, because one that computes the other alone might add up in another order.
+  bool frozen_for_now(int value) const {
+    const ValueInfo& info = graph_.values[value];
+    if (info.kind != ValueKind::kParam) return false;
+    const ParamInfo& param = graph_.params[static_cast<size_t>(info.param)];
+    return param.choice.frozen && param.choice.learns && !param.choice.frozen_for_good &&
+           !param.state;
+  }
+
+  int unread_gradient(int value, int producer) {
+    ValueInfo gradient;
+    gradient.name = gradient_name(value);
+    gradient.shape = graph_.values[value].shape;
+    gradient.param = graph_.values[value].param;
+    gradient.producer = producer;
+    return add_value(graph_, std::move(gradient));
   }
 
   // Whether BVLC's gradient of this layer reads the memory of its top: that of its bottom too,

@@ -33,7 +33,7 @@ struct ValueInfo {
   Shape shape;
   ValueKind kind = ValueKind::kResult;
   float constant = 0;
-  int param = kNone;
+  int param = kNone;  // kResult: the parameter of which it is a gradient that nobody reads
   int producer = kNone;
 };
 
@@ -53,6 +53,8 @@ struct ParamChoice {
   bool learns = true;            // false: its multiplier is 0 throughout; no gradient is computed
   bool frozen = false;           // keeps its bits for now; no gradient is computed
   bool live_statistics = false;  // frozen statistics are collected all the same
+  bool frozen_for_good = false;  // ... frozen throughout the run
+  bool operator==(const ParamChoice&) const = default;
 };
 
 // A learnable blob (or running statistics), counted once however many layers share it.
@@ -88,6 +90,9 @@ struct LayerInfo {
   std::vector<bool> bottom_backward;   // ... with respect to this bottom
   std::vector<bool> param_backward;    // ... with respect to this blob
   std::string backward_reason;         // why, or why not: for `explain`
+  // Gradients would be computed here if nothing were frozen. Its forward kernels are chosen for
+  // that, so that freezing changes no bit of what is computed.
+  bool trainable = false;
   // What the layer's backward pass adds to whose gradient: values, in the order of the pass.
   std::vector<std::pair<int, int>> contributions;  // of, gradient
 };
@@ -194,6 +199,12 @@ struct BuildOptions {
   std::set<std::string> wanted_inputs;
   // By parameter name ("conv1/weight"); a parameter that is not here follows the definition.
   std::map<std::string, ParamChoice> choices;
+  // Compute the gradients of frozen parameters too: for comparison.
+  bool whole_backward = false;
+  // A schedule in a layer as a function of the iteration; `places` are those of the schedule.
+  // Empty: nothing is known of the run.
+  std::function<std::function<double(int64_t)>(const caffe::Schedule&, const config::Places&)>
+      schedule;
   // Shapes of blobs that the run feeds, other than the definition's or the source's.
   std::map<std::string, Shape> input_shapes;
   // What is to be counted at each cut, in order; where it ends, everything.

@@ -14,6 +14,7 @@
 #include "base/registry.hpp"
 #include "ops/op.hpp"
 #include "proto/net.pb.h"
+#include "proto/rules.pb.h"
 #include "tensor/shape.hpp"
 
 namespace crema::layers {
@@ -88,6 +89,10 @@ class Lowering {
   virtual bool fixed_statistics() const { return false; }
   virtual const Shape& shape(Value value) const = 0;
   virtual const Shape& top_shape(int i) const = 0;  // what infer() set
+  // A schedule as a function of the iteration. Throws Error{kConfig} inside the field. In a net
+  // that is not trained, of whose run nothing is known, it is the value of the first point.
+  virtual std::function<double(int64_t)> over_run(const caffe::Schedule& schedule,
+                                                  std::string_view field) const = 0;
   // A value that the run feeds (data, labels); its shape is what infer() set for top i.
   virtual Value input(int top) = 0;
   // A value that each forward pass leaves to the next (a hidden state): 0 in the first pass, then

@@ -14,6 +14,7 @@ struct Convolution final : Op, Windows {
   int64_t groups = 1;
   bool bias = true;
 
+  bool row_wise(int source) const override { return source == 0; }
   const char* kind() const override { return "convolution"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // Part 0: x from w. Part 1: w and b from x.
@@ -30,6 +31,7 @@ struct Deconvolution final : Op, Windows {
   int64_t groups = 1;
   bool bias = true;
 
+  bool row_wise(int source) const override { return source == 0; }
   const char* kind() const override { return "deconvolution"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // Part 0: x from w. Part 1: w and b from x.
@@ -46,6 +48,7 @@ struct InnerProduct final : Op {
   bool transpose = false;
   bool bias = true;
 
+  bool row_wise(int source) const override { return source == 0 && axis >= 1; }
   const char* kind() const override { return "inner_product"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // Part 0: x from W. Part 1: W and b from x.

@@ -40,6 +40,8 @@ class Op {
   virtual std::vector<int> differentiable_dst() const { return {0}; }
   // True if dst 0 is src 0's memory under another shape: no kernel runs.
   virtual bool view() const { return false; }
+  // True if the gradient of a view is the same view backward; else its part has a kernel.
+  virtual bool gradient_view() const { return view(); }
   virtual std::vector<InPlace> in_place() const { return {}; }
   // The same for gradient part `part`: pairs (diff_src index, diff_dst index).
   virtual std::vector<InPlace> gradient_in_place(int part) const {
@@ -48,6 +50,12 @@ class Op {
   }
   // Sources that the forward kernel updates in place (running statistics).
   virtual std::vector<int> mutates() const { return {}; }
+  // True if row i (axis 0) of every destination depends on no row but i of this source, and on
+  // nothing else that changes from pass to pass. An op that does not say so is not computed ahead.
+  virtual bool row_wise(int source) const {
+    (void)source;
+    return false;
+  }
   // Multiply-adds x 2 of the forward pass, 0 where memory traffic is what counts.
   virtual double flops(std::span<const Shape> src) const {
     (void)src;

@@ -1,6 +1,8 @@
 // Element-wise ops and broadcasts.
 #pragma once
 
+#include <functional>
+
 #include "ops/op.hpp"
 
 namespace crema::ops {
@@ -25,6 +27,7 @@ struct Unary final : Op {
   Function function = Function::kRelu;
   double p = 0, q = 0, r = 0;
 
+  bool row_wise(int) const override { return true; }
   const char* kind() const override { return "unary"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // The gradient is computed from y where that is exact (so that x can be overwritten): ReLU with
@@ -40,6 +43,7 @@ struct Unary final : Op {
 // y = x > 0 ? x : slope x, with a slope for each index of axis 1.
 //   src  x, slope (C), or a single number
 struct PRelu final : Op {
+  bool row_wise(int source) const override { return source == 0; }
   const char* kind() const override { return "prelu"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // One part for both: a gradient kernel passes over x and diff_dst once.
@@ -57,6 +61,7 @@ struct Eltwise final : Op {
   std::vector<float> coefficients;      // kSum: one per source
   bool stable_product_gradient = true;  // product of the other sources, else y / x_i
 
+  bool row_wise(int) const override { return true; }
   const char* kind() const override { return "eltwise"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // One part per source. kMax keeps the winners in the workspace. `sources` must be set.
@@ -73,6 +78,7 @@ struct Scale final : Op {
   int axis = 1;
   bool bias = false;
 
+  bool row_wise(int source) const override { return source == 0 || axis == 0; }
   const char* kind() const override { return "scale"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // Part 0: x from factor. Part 1: factor from x. Part 2 (with bias): bias, from diff_dst alone.
@@ -85,6 +91,7 @@ struct Scale final : Op {
 struct Bias final : Op {
   int axis = 1;
 
+  bool row_wise(int source) const override { return source == 0 || axis == 0; }
   const char* kind() const override { return "bias"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // Part 0: x (a copy of diff_dst). Part 1: bias.
@@ -105,6 +112,21 @@ struct Dropout final : Op {
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
   std::vector<InPlace> gradient_in_place(int) const override { return {{0, 0}}; }
   std::string describe() const override;
+};
+
+// y is x, the same memory; dx = factor(iteration) * dy, exactly 0 where the factor is 0.
+struct GradientScale final : Op {
+  std::function<double(int64_t)> factor;  // of the iteration alone
+  std::string text;                       // "0.1"
+
+  bool row_wise(int) const override { return true; }
+  const char* kind() const override { return "gradient_scale"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  bool view() const override { return true; }
+  bool gradient_view() const override { return false; }
+  std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}}}; }
+  std::vector<InPlace> gradient_in_place(int) const override { return {{0, 0}}; }
+  std::string describe() const override { return "factor " + text; }
 };
 
 }  // namespace crema::ops

@@ -10,6 +10,8 @@ namespace crema::ops {
 struct Reshape final : Op {
   Shape shape;
 
+  // If axis 0 stays as it is.
+  bool row_wise(int) const override { return true; }
   const char* kind() const override { return "reshape"; }
   std::vector<Shape> infer(std::span<const Shape>) const override { return {shape}; }
   std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}}}; }
@@ -28,6 +30,7 @@ struct Concat final : Op {
   int axis = 1;
   int sources = 1;
 
+  bool row_wise(int) const override { return axis >= 1; }
   const char* kind() const override { return "concat"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // One part per source: its slice of diff_dst.
@@ -49,6 +52,7 @@ struct Gather final : Op {
 
 // The same elements in another physical layout; inserted by the plan only.
 struct Reorder final : Op {
+  bool row_wise(int) const override { return true; }
   const char* kind() const override { return "reorder"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
 };

@@ -28,6 +28,7 @@ struct Pooling final : Op {
   bool mask = false;             // kMax only
   std::string stream;            // kStochastic only
 
+  bool row_wise(int) const override { return method != PoolMethod::kStochastic; }
   const char* kind() const override { return "pooling"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // Maximum, stochastic: from the workspace (which cell it was). Average: from diff_dst alone.
@@ -55,6 +56,7 @@ struct Lrn final : Op {
   int64_t size = 5;  // odd
   float alpha = 1, beta = 0.75f, k = 1;
 
+  bool row_wise(int) const override { return true; }
   const char* kind() const override { return "lrn"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   std::vector<GradientPart> gradient() const override { return {{{0}, {0}, {0}, true}}; }

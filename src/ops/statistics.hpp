@@ -16,6 +16,7 @@ struct BatchNorm final : Op {
   float fraction = 0.999f;  // f
   bool use_global = false;
 
+  bool row_wise(int source) const override { return source == 0 && use_global; }
   const char* kind() const override { return "batch_norm"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   // Workspace: mu and 1/sqrt(var + eps) of the batch, or those of the global statistics.
@@ -62,6 +63,7 @@ struct Reduction final : Op {
 struct Softmax final : Op {
   int axis = 1;
 
+  bool row_wise(int) const override { return axis >= 1; }
   const char* kind() const override { return "softmax"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   std::vector<GradientPart> gradient() const override { return {{{0}, {}, {0}}}; }

@@ -111,6 +111,7 @@ void Optimizer::give_state(size_t param) {
 void Optimizer::take_state(size_t param) {
   memory_[param].reset();
   slots_[param].assign(slot_names(param).size(), {});
+  step_counts_[param] = 0;
 }
 
 // A parameter that freezes forgets its velocity and averages, unless it is to hold them.

@@ -65,7 +65,10 @@ class Optimizer {
   std::span<const float> last_step(size_t param) const { return steps_.at(param); }
   size_t state_bytes() const;
   int64_t step_count(size_t param) const { return step_counts_.at(param); }
-  void set_step_count(size_t param, int64_t count) { step_counts_.at(param) = count; }
+  // Of a parameter without state it is 0 and stays so.
+  void set_step_count(size_t param, int64_t count) {
+    if (memory_.at(param)) step_counts_.at(param) = count;
+  }
 
  private:
   void make_groups(const config::SolverConfig& solver, const RunLength& run, Diagnostics& found);

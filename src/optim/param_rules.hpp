@@ -2,6 +2,7 @@
 // Pure: no net, no memory, no files; `train` and `explain` read the same result.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -39,6 +40,9 @@ struct FreezeTime {
   std::optional<int64_t> from;
   bool at(int64_t t) const { return t < until || (from && t >= *from); }
   bool never() const { return until <= 0 && !from; }
+  bool for_good() const {
+    return until == std::numeric_limits<int64_t>::max() || (from && *from <= until);
+  }
 };
 
 // What holds for one parameter.

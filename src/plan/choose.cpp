@@ -201,15 +201,18 @@ class Chooser {
     if (n.part != ops::kForward)
       gradient(index, n);
     else if (n.op->view())
-      view(n);
+      view(index, n);
     else
       forward(index, n);
   }
 
-  // dst is src's memory under another shape, which only makes sense in the plain layout.
-  void view(const graph::Node& n) {
-    const int src = version(n.src[0], Layout(), n.layer);
-    add_tensor(n.dst[0], {}, plan_.tensors[src].buffer);
+  // dst is src's memory. Under another shape, that only makes sense in the plain layout.
+  void view(int index, const graph::Node& n) {
+    const bool same = graph_.values[n.src[0]].shape == graph_.values[n.dst[0]].shape;
+    const int src = same ? primary(n.src[0]) : version(n.src[0], Layout(), n.layer);
+    const plan::Tensor source = plan_.tensors[src];
+    add_tensor(n.dst[0], source.desc.layout, source.buffer);
+    agreed_[index] = {nullptr, {source.desc.layout}, {source.desc.layout}, kNone};
   }
 
   void forward(int index, const graph::Node& n) {
@@ -217,7 +220,7 @@ class Chooser {
     request.op = n.op.get();
     request.dtype = options_.dtype;
     request.training = options_.training && n.layer != kNone && index < graph_.forward_nodes &&
-                       graph_.layers[n.layer].backward;
+                       graph_.layers[n.layer].trainable;
     for (const int v : n.src)
       request.src.push_back({graph_.values[v].shape, known_layout(v), true});
     for (const int v : n.dst) request.dst.push_back({graph_.values[v].shape, std::nullopt, true});
@@ -295,14 +298,20 @@ class Chooser {
     }
     for (size_t i = 0; i < n.diff_src.size(); ++i) {
       // A weight's gradient is best written in the weight's own layout.
-      const auto target = gradient_of_.find(n.diff_src[i]);
-      request.diff_src.push_back({graph_.values[n.src[i]].shape,
-                                  n.diff_src[i] != kNone && target != gradient_of_.end()
-                                      ? known_layout(graph_.params[target->second].value)
-                                      : std::nullopt,
-                                  n.diff_src[i] != kNone});
+      const int p = parameter_of(n.diff_src[i]);
+      request.diff_src.push_back(
+          {graph_.values[n.src[i]].shape,
+           p == kNone ? std::nullopt : known_layout(graph_.params[static_cast<size_t>(p)].value),
+           n.diff_src[i] != kNone});
     }
     return request;
+  }
+
+  // The parameter of which a value is the gradient, or kNone.
+  int parameter_of(int gradient) const {
+    if (gradient == kNone) return kNone;
+    const auto target = gradient_of_.find(gradient);
+    return target != gradient_of_.end() ? target->second : graph_.values[gradient].param;
   }
 
   double gradient_flops(const graph::Node& n) const {

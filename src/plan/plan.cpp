@@ -7,7 +7,8 @@
 namespace crema::plan {
 
 const std::vector<std::string>& skippable_passes() {
-  static const std::vector<std::string> names{"inplace", "memory"};
+  // "freeze" is none of this room: see graph::BuildOptions::whole_backward.
+  static const std::vector<std::string> names{"freeze", "inplace", "memory"};
   return names;
 }
 

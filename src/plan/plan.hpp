@@ -90,10 +90,10 @@ struct PlanOptions {
   int segment = 0;  // of the graph: what is planned
   // Layouts of the values that this segment reads from those below. Gradients come down plain.
   std::map<int, Layout> outside;
-  std::set<std::string> skip;  // passes to leave out: "inplace", "memory"
+  std::set<std::string> skip;  // passes to leave out: "inplace", "memory"; other names mean nothing
 };
 
-// Names of the passes that may be skipped.
+// Names of the passes that may be skipped, with what counts as one on the command line.
 const std::vector<std::string>& skippable_passes();
 
 Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines,

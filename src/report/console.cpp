@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "report/sinks.hpp"
+#include "report/texts.hpp"
 
 namespace crema::report {
 
@@ -47,6 +48,10 @@ class Console final : public Sink {
     draw(text + duration(left) + " left");
   }
 
+  void operator()(const Replanned& e) { say(text_of(e)); }
+  void operator()(const WeightsLoaded& e) {
+    for (const std::string& line : lines_of(e)) say(line);
+  }
   void operator()(const Displayed&) const {}
   void operator()(const RateSet&) const {}
   void operator()(const RateStepped& e) {

@@ -52,6 +52,31 @@ struct Displayed {
   double loss = 0;
   std::vector<Output> outputs;
 };
+// Weights files were loaded into the training net; before the run starts.
+struct WeightsLoaded {
+  struct File {
+    std::string path;
+    std::vector<std::string> loaded, unused;  // layers of the net; layers that only the file has
+  };
+  struct Blob {
+    std::string name, shape;  // of the net: "conv1/weight", "20x1x5x5"
+    // "loaded", "reshaped", "sliced", "padded"; "skipped" on a mismatch, "filler" if no file has it
+    std::string how;
+    std::string file, from, stored_shape;  // where it came from; "" for a filler
+    double norm = 0;                       // L2, of what the net holds now
+  };
+  std::vector<File> files;
+  std::vector<std::string> at_filler;  // layers that no file filled
+  std::vector<Blob> blobs;             // every blob of the net, in its order
+};
+// The set of frozen parameters changed before this iteration, and graph, plan and memory with it.
+struct Replanned {
+  int64_t iteration = 0;
+  int learning = 0, frozen = 0;                    // parameters
+  size_t arena_bytes = 0, arena_bytes_before = 0;  // activations and their gradients
+  size_t state_bytes = 0;                          // of the optimizer
+  double seconds = 0;
+};
 struct RateSet {  // at display iterations, after Displayed
   int64_t iteration = 0;
   double rate = 0;
@@ -109,9 +134,9 @@ struct Message {
   std::string text;  // one line
 };
 
-using Event =
-    std::variant<RunStarted, Iterated, Displayed, RateSet, RateStepped, Clipped, TestStarted,
-                 Tested, Snapshotted, FinalLoss, RunEnded, Failed, DebugValue, DebugNorms, Message>;
+using Event = std::variant<RunStarted, WeightsLoaded, Replanned, Iterated, Displayed, RateSet,
+                           RateStepped, Clipped, TestStarted, Tested, Snapshotted, FinalLoss,
+                           RunEnded, Failed, DebugValue, DebugNorms, Message>;
 
 class Sink {
  public:

@@ -2,6 +2,7 @@
 #include <glog/logging.h>
 
 #include "report/sinks.hpp"
+#include "report/texts.hpp"
 
 namespace crema::report {
 
@@ -44,6 +45,10 @@ class GlogLines final : public Sink {
   void operator()(const RunStarted& e) const {
     solver("Solving " + e.net);
     solver("Learning Rate Policy: " + e.lr_policy);
+  }
+  void operator()(const Replanned& e) const { line("crema.cpp", text_of(e)); }
+  void operator()(const WeightsLoaded& e) const {
+    for (const std::string& text : lines_of(e)) line("crema.cpp", text);
   }
   void operator()(const Iterated&) const {}
   void operator()(const Displayed& e) const {

@@ -64,6 +64,18 @@ class Jsonl final : public Sink {
     write(line);
     for (const Message& message : early_) (*this)(message);
     early_.clear();
+    if (loaded_) write_loaded(*loaded_);
+    loaded_.reset();
+  }
+  void operator()(const WeightsLoaded& e) { loaded_ = e; }  // before the run begins
+  void operator()(const Replanned& e) {
+    Json line = begin("replan", e.iteration);
+    line["learning"] = e.learning;
+    line["frozen"] = e.frozen;
+    line["arena_bytes"] = e.arena_bytes;
+    line["state_bytes"] = e.state_bytes;
+    line["seconds"] = e.seconds;
+    write(line);
   }
   void operator()(const Iterated& e) {
     if (e.iteration % options_.interval != 0) return;
@@ -162,6 +174,18 @@ class Jsonl final : public Sink {
       file_.clear();
     group_names_.clear();
   }
+  void write_loaded(const WeightsLoaded& e) {
+    Json line = begin("weights", *iteration_);
+    line["at_filler"] = e.at_filler;
+    line["blobs"] = Json::array();
+    for (const WeightsLoaded::Blob& blob : e.blobs)
+      line["blobs"].push_back({{"name", blob.name},
+                               {"how", blob.how},
+                               {"file", blob.file},
+                               {"from", blob.from},
+                               {"norm", blob.norm}});
+    write(line);
+  }
   Json begin(const char* event, int64_t iteration) {
     iteration_ = iteration;
     Json line{{"v", kSchema}, {"event", event}, {"wall", unix_seconds()}, {"iteration", iteration}};
@@ -180,6 +204,7 @@ class Jsonl final : public Sink {
   double iterations_per_epoch_ = 0;
   std::optional<int64_t> iteration_;  // of the last line; unset before the run
   std::vector<Message> early_;        // what was said before the run began
+  std::optional<WeightsLoaded> loaded_;
 };
 
 }  // namespace

@@ -71,6 +71,8 @@ class TensorBoard final : public Sink {
     }
     write(event);
   }
+  void operator()(const WeightsLoaded&) const {}
+  void operator()(const Replanned&) const {}
   void operator()(const Displayed& e) {
     tfevents::Event event = at(e.iteration);
     scalar(event, "train/iterations_per_second", e.iterations_per_second);

@@ -26,6 +26,24 @@ bool is_text(const std::string& head) {
   });
 }
 
+// Files of other programs that people take for weights: how they begin, and what they are.
+struct Foreign {
+  size_t at;
+  std::string_view magic;
+  const char* what;
+  const char* hint;
+};
+using namespace std::string_view_literals;
+constexpr const char* kConvert = "convert it to a .caffemodel first";
+constexpr Foreign kForeign[] = {
+    {0, "PK\x03\x04"sv, "is a zip archive (of PyTorch or NumPy?)", kConvert},
+    {0, "\x80\x02"sv, "is a Python pickle (of PyTorch?)", kConvert},
+    {0, "\x93NUMPY"sv, "is a NumPy array", kConvert},
+    {8, "{\""sv, "is a safetensors file", kConvert},
+    {0, "\x1f\x8b"sv, "is compressed with gzip", "unpack it with: gunzip"},
+    {16, "\xde\xc0\xef\xbe"sv, "is an LMDB database", "databases belong in a Data layer"},
+};
+
 // Runs look(record) over all records; false as soon as it returns false or the file makes no sense.
 template <class Look>
 bool all_records(const std::string& path, Look&& look) {
@@ -48,6 +66,9 @@ void refuse_foreign(const std::string& path, const std::string& wanted) {
         .advise(hint);
   };
   if (head.empty()) refuse("is empty", "its download or copy may have failed");
+  for (const Foreign& foreign : kForeign)
+    if (std::string_view(head).substr(std::min(foreign.at, head.size())).starts_with(foreign.magic))
+      refuse(foreign.what, foreign.hint);
   if (!is_text(head)) return;
   if (head.starts_with("version https://git-lfs"))
     refuse("is a Git LFS pointer", "fetch the real file with: git lfs pull");
@@ -75,6 +96,28 @@ bool looks_like_weights(const std::string& path) {
                        return !r.is(1, Wire::kVarint);
                      }) &&
          layers;
+}
+
+bool looks_like_mean(const std::string& path) {
+  bool data = false;
+  return all_records(path,
+                     [&](const RecordReader& r) {
+                       data |= r.is(5, Wire::kBytes);
+                       return (r.field() <= 4 && r.wire() == Wire::kVarint) ||
+                              r.is(5, Wire::kBytes) || r.is(7, Wire::kBytes);
+                     }) &&
+         data;
+}
+
+bool looks_like_onnx(const std::string& path) {
+  bool version = false, graph = false;
+  return all_records(path,
+                     [&](const RecordReader& r) {
+                       version |= r.is(1, Wire::kVarint);
+                       graph |= r.is(7, Wire::kBytes);
+                       return !r.is(1, Wire::kBytes);
+                     }) &&
+         version && graph;
 }
 
 }  // namespace crema::snapshot

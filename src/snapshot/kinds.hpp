@@ -9,8 +9,10 @@ namespace crema::snapshot {
 // what it should be.
 void refuse_foreign(const std::string& path, const std::string& wanted);
 
-// Cheap looks at the records; neither throws.
+// Cheap looks at the records; none throws.
 bool looks_like_state(const std::string& path);
 bool looks_like_weights(const std::string& path);
+bool looks_like_mean(const std::string& path);  // one blob, as compute_image_mean writes it
+bool looks_like_onnx(const std::string& path);
 
 }  // namespace crema::snapshot

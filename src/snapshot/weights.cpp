@@ -180,10 +180,17 @@ WeightsFile read_weights(const std::string& path) {
   try {
     return NetReader(path).read();
   } catch (const Error&) {
-    if (!looks_like_state(path)) throw;
+    const auto refuse = [&](const char* what, const char* hint) {
+      throw Error(ErrorCode::kWeights, fmt::format("'{}' is {}, not weights", path, what))
+          .advise(hint);
+    };
+    if (looks_like_state(path))
+      refuse("a solver state", "pass it with --snapshot to go on with that run");
+    if (looks_like_mean(path))
+      refuse("a mean file", "name it as mean_file in the transform_param of a data layer");
+    if (looks_like_onnx(path)) refuse("an ONNX model", "convert it to a .caffemodel first");
+    throw;
   }
-  throw Error(ErrorCode::kWeights, fmt::format("'{}' is a solver state, not weights", path))
-      .advise("pass it with --snapshot to go on with that run");
 }
 
 uint32_t write_weights(const std::string& path, const std::string& net_name,

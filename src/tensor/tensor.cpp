@@ -41,20 +41,49 @@ size_t TensorDesc::bytes() const {
                         : layout.opaque()->bytes();
 }
 
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+
+size_t rounded_up(size_t bytes, size_t alignment) {
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
+// Zeroed pages straight from the system, which get them back when the arena ends: what malloc has
+// freed may stay with the process.
+std::byte* map_huge(size_t bytes) {
+  const size_t more = bytes + kHugePage;
+  void* mapped = ::mmap(nullptr, more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) throw std::bad_alloc();
+  auto* begin = static_cast<std::byte*>(mapped);
+  auto* data =
+      reinterpret_cast<std::byte*>(rounded_up(reinterpret_cast<uintptr_t>(begin), kHugePage));
+  const auto before = static_cast<size_t>(data - begin);
+  if (before > 0) ::munmap(begin, before);
+  if (kHugePage > before) ::munmap(data + bytes, kHugePage - before);
+  ::madvise(data, bytes, MADV_HUGEPAGE);  // advice only
+  return data;
+}
+
+}  // namespace
+
 Arena::Arena(size_t bytes) : bytes_(bytes) {
-  if (bytes_ == 0) return;
-  constexpr size_t kHuge = size_t{2} << 20;
-  const size_t alignment = bytes_ >= kHuge ? kHuge : kAlignment;
-  const size_t rounded = (bytes_ + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  if (alignment == kHuge) ::madvise(memory, rounded, MADV_HUGEPAGE);  // advice only
-  std::memset(memory, 0, rounded);
-  data_ = static_cast<std::byte*>(memory);
+  if (bytes_ >= kHugePage) {
+    data_ = map_huge(rounded_up(bytes_, kHugePage));
+  } else if (bytes_ > 0) {
+    const size_t rounded = rounded_up(bytes_, kAlignment);
+    void* memory = std::aligned_alloc(kAlignment, rounded);
+    if (memory == nullptr) throw std::bad_alloc();
+    std::memset(memory, 0, rounded);
+    data_ = static_cast<std::byte*>(memory);
+  }
 }
 
 Arena::~Arena() {
-  std::free(data_);
+  if (bytes_ >= kHugePage)
+    ::munmap(data_, rounded_up(bytes_, kHugePage));
+  else
+    std::free(data_);
 }
 
 }  // namespace crema

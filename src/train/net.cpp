@@ -19,34 +19,59 @@ std::string source_key(const caffe::LayerParameter& layer) {
 
 }  // namespace
 
-Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context) {
-  const config::NetConfig net =
-      with_inputs(config::filter(config), options.inputs, options.trained != nullptr);
-  open_sources(net, options);  // first: no shape above a broken source is known
+Net::Net(const config::NetConfig& config, const NetOptions& options, const Context& context)
+    : engines_(context.engines),
+      config_(with_inputs(config::filter(config), options.inputs, options.trained != nullptr)) {
+  open_sources(config_, options);  // first: no shape above a broken source is known
+  const double batches = batches_per_epoch(config_, options.inputs);
 
-  graph::BuildOptions build;
-  build.backward = options.training;
-  build.caffe_compat = options.caffe_compat;
-  build.source_types = data::source_types();
+  build_.backward = options.training;
+  build_.whole_backward = context.plan_skip.contains("freeze");
+  build_.caffe_compat = options.caffe_compat;
+  build_.source_types = data::source_types();
+  if (options.run_length)
+    build_.schedule = [run = options.run_length(batches)](const caffe::Schedule& schedule,
+                                                          const config::Places& places) {
+      return
+          [read = optim::Schedule::read(schedule, places, run)](int64_t t) { return read.at(t); };
+    };
   if (options.choose) {
-    graph::BuildOptions survey = build;
+    graph::BuildOptions survey = build_;
     survey.backward = false;
-    build.choices =
-        options.choose(*builder(net, survey)({}), batches_per_epoch(net, options.inputs));
+    build_.choices = options.choose(*builder(config_, survey)({}), batches);
   }
-  exec::Session::Options session;
-  session.planning.training = options.training;
-  session.planning.separate_gradients = options.separate_gradients;
-  session.planning.keep_blobs = options.keep_blobs;
-  session.planning.skip = context.plan_skip;
+  session_options_.planning.training = options.training;
+  session_options_.planning.separate_gradients = options.separate_gradients;
+  session_options_.planning.keep_blobs = options.keep_blobs;
+  session_options_.planning.skip = context.plan_skip;
   if (options.trained) {
     const exec::ParamStore& shared = options.trained->params();
-    session.shared = &shared;
+    session_options_.shared = &shared;
     for (size_t i = 0; i < shared.size(); ++i) shared_names_.insert(shared[i].name());
+  } else {
+    fix_layouts();
   }
-  session_ = std::make_unique<exec::Session>(builder(net, std::move(build), options.trained),
-                                             context.engines, std::move(session));
+  session_ = std::make_unique<exec::Session>(builder(config_, build_, options.trained), engines_,
+                                             session_options_);
   connect();
+}
+
+// Frozen statistics may lead to other layouts of the weights above them. Those of the net in which
+// nothing is frozen hold throughout the run, wherever it is resumed.
+void Net::fix_layouts() {
+  const auto frozen = [](const graph::ParamInfo& p) { return p.state && p.choice.frozen; };
+  const auto now = builder(config_, build_)({});
+  if (std::none_of(now->params.begin(), now->params.end(), frozen)) return;
+  graph::BuildOptions thawed = build_;
+  for (auto& [name, choice] : thawed.choices) choice.frozen = false;
+  const exec::Session session(builder(config_, thawed), engines_, session_options_);
+  session_options_.planning.param_layouts = exec::layouts_of(session.params(), session.graph());
+}
+
+void Net::replan(const std::map<std::string, graph::ParamChoice>& choices) {
+  build_.choices = choices;
+  session_->replan(builder(config_, build_));
+  for (size_t i = 0; i < synthetic_.size(); ++i) session_->set_input(i, synthetic_[i]);
 }
 
 // Builds the net's graph for the shapes that its sources gave at first, or for others.
@@ -132,7 +157,7 @@ void Net::connect() {
     if (!data::is_source(graph().layers[l].type)) continue;
     const auto it = opened_.find(source_key(graph().layers[l].param));
     if (it == opened_.end() || !it->second) continue;
-    Feed feed{std::move(it->second), std::vector<size_t>(graph().layers[l].tops.size())};
+    Feed feed{std::move(it->second), std::vector<size_t>(graph().layers[l].tops.size()), l, {}};
     for (size_t i = 0; i < inputs.size(); ++i)
       if (inputs[i].layer == static_cast<int>(l))
         feed.inputs[static_cast<size_t>(inputs[i].top)] = i;
@@ -146,17 +171,35 @@ void Net::connect() {
 
 void Net::feed(int64_t batch) {
   std::map<std::string, Shape> shapes;
-  std::vector<const std::vector<std::span<const float>>*> data;
   for (Feed& feed : feeds_) {
     if (feed.loader->position() != batch) feed.loader->seek(batch);
-    data.push_back(&feed.loader->next());
+    feed.tops = feed.loader->next();
     for (size_t i = 0; i < feed.inputs.size(); ++i)
       shapes[graph().inputs[feed.inputs[i]].name] = feed.loader->shapes()[i];
   }
   session_->reshape(shapes);
-  for (size_t f = 0; f < feeds_.size(); ++f)
-    for (size_t i = 0; i < data[f]->size(); ++i)
-      session_->set_input(feeds_[f].inputs[i], (*data[f])[i]);
+  refeed();
+}
+
+void Net::refeed() {
+  for (const Feed& feed : feeds_)
+    for (size_t i = 0; i < feed.tops.size(); ++i) session_->set_input(feed.inputs[i], feed.tops[i]);
+}
+
+std::vector<std::vector<float>> Net::inputs() const {
+  std::vector<std::vector<float>> out(graph().inputs.size());
+  for (const Feed& feed : feeds_)
+    for (size_t i = 0; i < feed.tops.size(); ++i)
+      out[feed.inputs[i]].assign(feed.tops[i].begin(), feed.tops[i].end());
+  return out;
+}
+
+data::Loader* Net::only_loader() const {
+  return feeds_.size() == 1 ? feeds_.front().loader.get() : nullptr;
+}
+
+const graph::LayerInfo& Net::source_layer() const {
+  return graph().layers[feeds_.at(0).layer];
 }
 
 double Net::forward(const ops::StepInfo& step, report::Reporter* debug) {

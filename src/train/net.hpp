@@ -12,6 +12,7 @@
 #include "data/loader.hpp"
 #include "exec/session.hpp"
 #include "graph/graph.hpp"
+#include "optim/schedule.hpp"
 #include "report/event.hpp"
 #include "train/inputs.hpp"
 
@@ -33,6 +34,9 @@ struct NetOptions {
   uint64_t seed = 0;
   int prefetch_threads = 1;
   Net* trained = nullptr;  // the net whose weights this one shares, layer by layer (a test net)
+  // How long the run is, given the number of batches in an epoch (0: unknown); schedules in layers
+  // are read by it. Empty: the net is not trained, and they stay at their first point.
+  std::function<optim::RunLength(double batches_per_epoch)> run_length;
   // What the solver's rules make of the parameters. It sees the net without a backward pass, and
   // the number of batches in an epoch (0: unknown). Empty: the definition holds.
   std::function<std::map<std::string, graph::ParamChoice>(const graph::Graph&,
@@ -45,6 +49,12 @@ class Net {
  public:
   // Error / ErrorList: kConfig for the definition, kData for its sources.
   Net(const config::NetConfig& config, const NetOptions& options, const Context& context);
+
+  Net(const Net&) = delete;
+
+  // Graph and plans anew for other choices; the parameters stay where they are. Ids of values and
+  // references to graph() end. Parameters without a gradient now give its memory back.
+  void replan(const std::map<std::string, graph::ParamChoice>& choices);
 
   // Of the shapes of the last pass.
   const graph::Graph& graph() const { return session_->graph(); }
@@ -61,6 +71,13 @@ class Net {
   // debug_info prints of them. Error{kOutput} from HDF5Output layers.
   double forward(const ops::StepInfo& step, report::Reporter* debug = nullptr);
   double pass(const ops::StepInfo& step, report::Reporter* debug = nullptr);
+  // The inputs of the next forward pass, as they were fed.
+  std::vector<std::vector<float>> inputs() const;
+  // The batch of the last feed() once more.
+  void refeed();
+  // The loader of the only data layer and that layer; null if there are several or none.
+  data::Loader* only_loader() const;
+  const graph::LayerInfo& source_layer() const;
   // Error{kConfig} if the net has inputs that nothing feeds.
   void require_sources(const char* verb) const;
 
@@ -79,6 +96,8 @@ class Net {
   struct Feed {
     std::unique_ptr<data::Loader> loader;
     std::vector<size_t> inputs;  // graph input per top
+    size_t layer = 0;
+    std::vector<std::span<const float>> tops;  // the present batch
   };
   void open_sources(const config::NetConfig& net, const NetOptions& options);
   void open_source(const config::LayerConfig& layer, const NetOptions& options);
@@ -89,7 +108,12 @@ class Net {
   void connect();
   // Hands what the pass computed to HDF5Output's files; returns its argument.
   double drained(double loss);
+  void fix_layouts();
 
+  plan::Engines engines_;
+  config::NetConfig config_;  // filtered
+  graph::BuildOptions build_;
+  exec::Session::Options session_options_;
   std::unique_ptr<exec::Session> session_;
   std::map<std::string, std::unique_ptr<data::Loader>> opened_;  // by source_key(), until connected
   std::map<std::string, std::vector<Shape>> source_shapes_;      // by source_key()

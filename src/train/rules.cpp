@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/text.hpp"
+#include "train/weights.hpp"
 
 namespace crema::train {
 
@@ -18,17 +19,52 @@ std::vector<std::string> weights_paths(const std::vector<std::string>& given,
   return out;
 }
 
-Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph) {
-  Loaded out;
-  out.given = !files.empty();
-  for (const snapshot::WeightsFile& file : files)
-    for (const snapshot::LayerBlobs& source : file.layers) {
-      const int index = graph.find_layer(source.layer);
-      if (index == graph::kNone) continue;
-      const std::vector<int>& params = graph.layers[static_cast<size_t>(index)].params;
-      for (size_t b = 0; b < std::min(params.size(), source.blobs.size()); ++b)
-        out.names.insert(graph.params[static_cast<size_t>(params[b])].name);
+namespace {
+
+// True if the rule names layers of its own accord, rather than sifting all of them.
+bool names_layers(const caffe::ParamRule& rule) {
+  for (const std::string& pattern : rule.match())
+    if (!pattern.starts_with('*')) return true;
+  return rule.match_re_size() > 0 || rule.has_from() || rule.has_to();
+}
+
+// Per parameter: whether a rule that names its layer counts on its being loaded.
+std::vector<bool> counted_on(const graph::Graph& graph, const config::SolverConfig& solver) {
+  config::SolverConfig claims;  // its rules one by one, as far as they claim anything
+  claims.places = solver.places;
+  for (const caffe::ParamRule& rule : solver.param.param_rule()) {
+    caffe::ParamRule& claim = *claims.param.add_param_rule();
+    claim.set_optional(true);
+    claim.set_lr_mult(1);
+    if (!rule.loaded() || !names_layers(rule)) {
+      claim.add_match("");  // for nothing
+      continue;
     }
+    *claim.mutable_match() = rule.match();
+    *claim.mutable_match_re() = rule.match_re();
+    *claim.mutable_type() = rule.type();
+    *claim.mutable_blob() = rule.blob();
+    if (rule.has_from()) claim.set_from(rule.from());
+    if (rule.has_to()) claim.set_to(rule.to());
+  }
+  optim::NetFacts facts = facts_of(graph, {});
+  for (optim::ParamFacts& param : facts.params) param.spec.Clear();
+  const auto settings = optim::resolve_rules(claims, facts, {});
+  std::vector<bool> out(graph.params.size(), false);
+  for (size_t i = 0; i < out.size(); ++i) out[i] = !settings[i].rules.empty();
+  return out;
+}
+
+}  // namespace
+
+Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph,
+                   const config::SolverConfig& solver) {
+  const WeightsPlan plan(files, graph, WeightsRules(solver), true);
+  plan.require(counted_on(graph, solver));
+  Loaded out;
+  out.given = true;
+  for (size_t p = 0; p < graph.params.size(); ++p)
+    if (plan.loaded(p)) out.names.insert(graph.params[p].name);
   return out;
 }
 
@@ -83,7 +119,7 @@ std::map<std::string, graph::ParamChoice> choices_at(
   for (size_t i = 0; i < settings.size(); ++i) {
     const optim::ParamSettings& param = settings[i];
     out[graph.params[i].name] = {!param.lr_mult.always(0), param.freeze.at(t),
-                                 param.live_statistics};
+                                 param.live_statistics, param.freeze.for_good()};
   }
   return out;
 }

@@ -23,9 +23,10 @@ struct Loaded {
   bool given = false;           // there are weights files
   std::set<std::string> names;  // of parameters, "conv1/weight"
 };
-// The owner parameters of the graph that some file holds, under the name of any layer that uses
-// them.
-Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph);
+// The parameters that the files fill on the solver's terms. Error / ErrorList: as WeightsPlan, and
+// for layers that weights_strict or a rule with loaded: true names, but no file fills.
+Loaded loaded_from(std::span<const snapshot::WeightsFile> files, const graph::Graph& graph,
+                   const config::SolverConfig& solver);
 
 // How long the run is. A solver's max_epoch becomes its max_iter here. Error{kConfig} if the epoch
 // has no known length (batches_per_epoch 0).

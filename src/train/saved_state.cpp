@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "train/trainer.hpp"
@@ -129,7 +130,7 @@ void Trainer::restore(const snapshot::State& state) {
   else
     restore_slots(state);
   if (!state.learned_net.empty())
-    load_weights(snapshot::read_weights_of(state, options_.snapshot), *net_);
+    load_weights(std::array{snapshot::read_weights_of(state, options_.snapshot)}, *net_);
   restore_average(state);
   for (size_t p = 0; p < params; ++p)
     optimizer_->set_step_count(

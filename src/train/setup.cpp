@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <random>
-#include <set>
 
 #include "base/files.hpp"
 #include "base/text.hpp"
@@ -21,6 +20,7 @@ Trainer::Trainer(config::SolverConfig solver, TrainOptions options, const Contex
   // The optimizer's settings are checked before any data are opened, where they do not depend on
   // the length of those.
   if (!param_.has_max_epoch()) optim::Optimizer(solver_, {}, {param_.max_iter(), 1});
+  weights_rules_ = WeightsRules(solver_);
   note_ignored_fields();
   probe_prefix();
   std::unique_ptr<snapshot::State> state;
@@ -41,6 +41,7 @@ Trainer::Trainer(config::SolverConfig solver, TrainOptions options, const Contex
     load_weights_files();
     optimizer_->ema().start(optimizer_->params());
   }
+  cache_features(true);
 }
 
 void Trainer::note_ignored_fields() {
@@ -96,19 +97,21 @@ void Trainer::choose_seed(const snapshot::State* state) {
 void Trainer::read_weights_files() {
   for (const std::string& path : weights_paths(options_.weights, solver_))
     weights_files_.push_back(snapshot::read_weights(path));
+  for (const snapshot::WeightsFile& file : weights_files_)
+    reporter_.info("Finetuning from " + file.path);
+  if (weights_files_.empty() && weights_rules_.maps())
+    throw Error(ErrorCode::kConfig, "there is a weights_map, but no weights file")
+        .at(solver_.places.at("weights_map"))
+        .advise("give the file with --weights, or in the solver with `weights`");
 }
 
 std::map<std::string, graph::ParamChoice> Trainer::apply_rules(const graph::Graph& net,
                                                                double batches_per_epoch) {
-  if (!weights_files_.empty()) loaded_ = loaded_from(weights_files_, net);
+  if (!weights_files_.empty()) loaded_ = loaded_from(weights_files_, net, solver_);
   run_length_ = run_length(solver_, batches_per_epoch);
   settings_ = optim::resolve_rules(solver_, facts_of(net, loaded_), run_length_);
-  // Where the frozen set changes during the run, the backward pass stays whole.
-  const bool fixed = optim::freeze_boundaries(settings_, param_.max_iter()).empty();
-  if (!fixed) refuse_moving_statistics(net);
-  auto choices = choices_at(iteration_, net, settings_);
-  for (auto& [name, choice] : choices) choice.frozen &= fixed;
-  return choices;
+  boundaries_ = optim::freeze_boundaries(settings_, param_.max_iter());
+  return choices_at(iteration_, net, settings_);
 }
 
 std::unique_ptr<Net> Trainer::make_net(const config::NetConfig& config, const NetOptions& options) {
@@ -120,26 +123,6 @@ std::unique_ptr<Net> Trainer::make_net(const config::NetConfig& config, const Ne
   return net;
 }
 
-// Statistics can be kept for the whole run or not at all.
-void Trainer::refuse_moving_statistics(const graph::Graph& net) const {
-  Diagnostics found;
-  std::set<int> layers;
-  for (size_t i = 0; i < settings_.size(); ++i) {
-    const optim::ParamSettings& param = settings_[i];
-    const graph::ParamInfo& info = net.params[i];
-    if (!info.state || param.freeze.never() || param.live_statistics) continue;
-    if (!layers.insert(info.layer).second) continue;
-    found
-        .add(Error(ErrorCode::kConfig,
-                   fmt::format("the running statistics of '{}' cannot be frozen for a part of the "
-                               "run",
-                               net.layers[static_cast<size_t>(info.layer)].name)))
-        .at(param.freeze_place)
-        .advise("write bn_stats: LIVE into the rule to let them go on, or freeze: ALWAYS");
-  }
-  found.throw_if_any();
-}
-
 void Trainer::build_nets() {
   Diagnostics diagnostics;
   NetOptions options;
@@ -149,6 +132,9 @@ void Trainer::build_nets() {
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
   options.caffe_compat = param_.caffe_compat();
+  options.run_length = [this](double batches_per_epoch) {
+    return run_length(solver_, batches_per_epoch);
+  };
   options.choose = [this](const graph::Graph& net, double batches_per_epoch) {
     return apply_rules(net, batches_per_epoch);
   };
@@ -156,6 +142,7 @@ void Trainer::build_nets() {
   options.training = false;
   options.separate_gradients = false;
   options.choose = nullptr;
+  options.run_length = nullptr;
   options.trained = net_.get();
   for (const config::NetConfig& test : solver_.test_nets)
     diagnostics.guard([&] { test_nets_.push_back(make_net(test, options)); });
@@ -177,12 +164,11 @@ void Trainer::build_optimizer() {
     exec::Parameter& memory = net_->params()[i];
     const size_t count = memory.physical_count();
     // Statistics are in the list, with multiplier 0, because BVLC's history counts them.
-    params.push_back({info.name,
-                      {static_cast<float*>(memory.value()), count},
-                      {static_cast<const float*>(memory.gradient()), count},
-                      settings_[i]});
+    params.push_back({info.name, {static_cast<float*>(memory.value()), count}, {}, settings_[i]});
   }
   optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params), run_length_);
+  optimizer_->prepare(iteration_);
+  bind_gradients();
   check_metrics();
 }
 
@@ -213,11 +199,11 @@ void Trainer::check_metrics() {
 }
 
 void Trainer::load_weights_files() {
-  for (const snapshot::WeightsFile& file : weights_files_) {
-    reporter_.info("Finetuning from " + file.path);
-    reporter_.info(load_weights(file, *net_).summary(file.path));
-    for (const auto& test : test_nets_) load_weights(file, *test);
-  }
+  if (weights_files_.empty()) return;
+  weights_loaded_ = WeightsPlan(weights_files_, net_->graph(), weights_rules_, true).apply(*net_);
+  for (const auto& test : test_nets_)
+    WeightsPlan(weights_files_, test->graph(), weights_rules_, false).apply(*test);
+  reporter_.emit(*weights_loaded_);
   weights_files_.clear();
 }
 

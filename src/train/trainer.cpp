@@ -26,6 +26,7 @@ double mean_of(const std::string& name, const std::vector<report::Output>& outpu
 }  // namespace
 
 TrainResult Trainer::run() {
+  check_frozen_statistics();
   size_t parameters = 0;
   for (const graph::ParamInfo& p : net_->graph().params)
     if (!p.state) parameters += static_cast<size_t>(p.shape.count());
@@ -62,6 +63,7 @@ void Trainer::iterate() {
       (iteration_ > 0 || param_.test_initialization()))
     test_all();
   if (stop_) return;
+  follow_freeze_times();
   if (net_->session().separate_gradients()) net_->session().clear_gradients();
   double loss = 0;
   for (int i = 0; i < param_.iter_size(); ++i) loss += pass();
@@ -78,9 +80,15 @@ void Trainer::iterate() {
 }
 
 double Trainer::pass() {
-  net_->feed(first_batch_ + batches_);
-  const double loss =
-      net_->pass(step_info(batches_), param_.debug_info() && displays() ? &reporter_ : nullptr);
+  const ops::StepInfo info = step_info(batches_);
+  double loss = 0;
+  if (features_) {
+    loss = features_->forward(first_batch_ + batches_, info);
+    net_->session().backward(info);
+  } else {
+    net_->feed(first_batch_ + batches_);
+    loss = net_->pass(info, param_.debug_info() && displays() ? &reporter_ : nullptr);
+  }
   ++batches_;
   return loss;
 }

@@ -11,6 +11,7 @@
 #include "config/config.hpp"
 #include "optim/optimizer.hpp"
 #include "snapshot/state.hpp"
+#include "train/feature_cache.hpp"
 #include "train/groups.hpp"
 #include "train/net.hpp"
 #include "train/rules.hpp"
@@ -42,7 +43,8 @@ struct TrainResult {
   double loss = 0;       // smoothed
   double seconds = 0;
   std::vector<TestResult> tests;  // every pass of the run
-  std::string weights, state;     // the last snapshot written; "" if none
+  std::vector<report::Replanned> replans;
+  std::string weights, state;  // the last snapshot written; "" if none
 };
 
 class Trainer {
@@ -59,6 +61,8 @@ class Trainer {
   std::string solver_type() const { return param_.type().empty() ? "SGD" : param_.type(); }
   int64_t iteration() const { return iteration_; }
   uint64_t seed() const { return seed_; }
+  // What was loaded before the first iteration; nothing without weights files.
+  const std::optional<report::WeightsLoaded>& weights_loaded() const { return weights_loaded_; }
   // Writes <prefix>_iter_N.caffemodel, then .solverstate, with .h5 added under snapshot_format:
   // HDF5. Error{kOutput}.
   void snapshot();
@@ -72,7 +76,6 @@ class Trainer {
   std::map<std::string, graph::ParamChoice> apply_rules(const graph::Graph& net,
                                                         double batches_per_epoch);
   std::unique_ptr<Net> make_net(const config::NetConfig& config, const NetOptions& options);
-  void refuse_moving_statistics(const graph::Graph& net) const;
   void build_nets();
   void build_optimizer();
   void load_weights_files();
@@ -91,6 +94,12 @@ class Trainer {
   void probe_prefix() const;
   void check_names() const;
   bool hdf5() const { return param_.snapshot_format() == caffe::SolverParameter::HDF5; }
+
+  void bind_gradients();
+  void check_frozen_statistics() const;
+  void follow_freeze_times();
+  void cache_features(bool at_start);
+  bool must_replan(const std::map<std::string, graph::ParamChoice>& choices) const;
 
   void iterate();
   double pass();
@@ -121,6 +130,10 @@ class Trainer {
   Loaded loaded_;
   optim::RunLength run_length_;
   std::vector<optim::ParamSettings> settings_;  // in the order of the net's parameters
+  std::unique_ptr<FeatureCache> features_;      // null: nothing is kept
+  std::vector<int64_t> boundaries_;             // iterations at which the frozen set changes
+  WeightsRules weights_rules_;
+  std::optional<report::WeightsLoaded> weights_loaded_;
   uint64_t seed_ = 0;
   int64_t iteration_ = 0;    // completed updates
   int64_t batches_ = 0;      // training batches read since the beginning of the run

@@ -44,8 +44,9 @@ TEST(Catalogue, DeconvolutionReadsItsSettings) {
 }
 
 TEST(Catalogue, StochasticPoolingDependsOnThePhaseAndIsNamed) {
-  const char* text = "name: 'p' type: 'Pooling' top: 't' pooling_param { pool: STOCHASTIC "
-                     "kernel_size: 2 } phase: ";
+  const char* text =
+      "name: 'p' type: 'Pooling' top: 't' pooling_param { pool: STOCHASTIC "
+      "kernel_size: 2 } phase: ";
   const FakeLayer train = make(text + std::string("TRAIN"), {Shape{1, 1, 4, 4}});
   EXPECT_EQ(train.to.op<ops::Pooling>(0).method, ops::PoolMethod::kStochastic);
   EXPECT_EQ(train.to.op<ops::Pooling>(0).stream, "p");
@@ -73,9 +74,9 @@ TEST(Catalogue, MvnAndReductionReadTheirSettings) {
   EXPECT_FALSE(mvn.to.op<ops::Mvn>(0).normalize_variance);
   EXPECT_EQ(mvn.to.op<ops::Mvn>(0).eps, 0.5f);
   EXPECT_EQ(make("type: 'MVN' top: 't'", {Shape{2, 3, 4, 4}}).to.op<ops::Mvn>(0).axis, 2);
-  const FakeLayer mean = make(
-      "type: 'Reduction' top: 't' reduction_param { operation: MEAN axis: -2 coeff: 0.25 }",
-      {Shape{2, 3, 4, 4}});
+  const FakeLayer mean =
+      make("type: 'Reduction' top: 't' reduction_param { operation: MEAN axis: -2 coeff: 0.25 }",
+           {Shape{2, 3, 4, 4}});
   EXPECT_EQ(mean.to.op<ops::Reduction>(0).method, ops::ReductionMethod::kMean);
   EXPECT_EQ(mean.to.op<ops::Reduction>(0).axis, 2);
   EXPECT_EQ(mean.to.op<ops::Reduction>(0).coefficient, 0.25);
@@ -117,16 +118,16 @@ TEST(Catalogue, InfogainReadsItsMatrixFromAFileInFloatsOrDoubles) {
   for (const caffe::BlobProto& blob : {floats, doubles}) {
     const std::string path = folder / "h.binaryproto";
     write_file_atomically(path, blob.SerializeAsString());
-    const FakeLayer layer = make("type: 'InfogainLoss' top: 't' infogain_loss_param { source: '" +
-                                     path + "' }",
-                                 {{3, 2}, {3}});
+    const FakeLayer layer =
+        make("type: 'InfogainLoss' top: 't' infogain_loss_param { source: '" + path + "' }",
+             {{3, 2}, {3}});
     EXPECT_EQ(*layer.to.op<ops::InfogainLoss>(0).matrix, (std::vector<float>{1, 2, 3, 4}));
     EXPECT_EQ(layer.to.ops[0].src.size(), 2u);
   }
-  const std::string said = test::complaint(
-      layer_from("type: 'InfogainLoss' top: 't' infogain_loss_param { source: '" +
-                 (folder / "h.binaryproto") + "' }"),
-      {{3, 5}, {3}});
+  const std::string said =
+      test::complaint(layer_from("type: 'InfogainLoss' top: 't' infogain_loss_param { source: '" +
+                                 (folder / "h.binaryproto") + "' }"),
+                      {{3, 5}, {3}});
   EXPECT_NE(said.find("holds 4 numbers, but there are 5 classes"), std::string::npos) << said;
 }
 

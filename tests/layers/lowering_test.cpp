@@ -54,6 +54,39 @@ TEST(Lowering, ConvolutionReadsBothFormsOfItsSettings) {
   EXPECT_THAT(list.to.ops[0].src, ElementsAre(0, 1));
 }
 
+TEST(Lowering, GradientScaleFollowsItsFactorOrSchedule) {
+  const FakeLayer fixed =
+      make("type: 'GradientScale' top: 't' gradient_scale_param { factor: -0.5 }", {kImage});
+  EXPECT_EQ(fixed.to.op<ops::GradientScale>(0).factor(0), -0.5);
+  EXPECT_EQ(fixed.to.op<ops::GradientScale>(0).factor(1000), -0.5);
+  EXPECT_TRUE(fixed.to.op<ops::GradientScale>(0).view());
+  const FakeLayer timed = make(
+      "type: 'GradientScale' top: 't' gradient_scale_param { factor_schedule { point { at: 0 "
+      "value: "
+      "1 } point { at: 5 value: 3 } } }",
+      {kImage});
+  EXPECT_EQ(timed.to.op<ops::GradientScale>(0).factor(4), 1);
+  EXPECT_EQ(timed.to.op<ops::GradientScale>(0).factor(5), 3);
+  EXPECT_THAT(signature("type: 'GradientScale' gradient_scale_param { factor: 0 }").cut_bottoms,
+              ElementsAre(0));
+  EXPECT_THAT(signature("type: 'GradientScale'").cut_bottoms, ElementsAre());
+}
+
+TEST(Lowering, BatchNormUsesAndKeepsFrozenStatistics) {
+  const auto param = layer_from(
+      "type: 'BatchNorm' top: 't' batch_norm_param { use_global_stats: false } phase: TRAIN");
+  for (const bool frozen : {false, true}) {
+    test::FakeInference in(param, {kImage});
+    const auto layer = test::make_layer("BatchNorm");
+    layer->infer(in);
+    test::FakeLowering to(in);
+    to.frozen_statistics = frozen;
+    layer->lower(to);
+    EXPECT_EQ(to.op<ops::BatchNorm>(0).use_global, frozen);
+    EXPECT_EQ(to.op<ops::BatchNorm>(0).mutates().empty(), frozen);
+  }
+}
+
 TEST(Lowering, ConvolutionSharesItsWeightsAmongBottoms) {
   const FakeLayer layer = make(
       "type: 'Convolution' top: 'a' top: 'b' convolution_param { num_output: 2 kernel_size: 3 }",

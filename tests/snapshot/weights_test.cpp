@@ -218,6 +218,15 @@ TEST(WeightsErrors, OtherKindsAreNamed) {
   EXPECT_THAT(wrong(folder.put("d", "<!DOCTYPE html>\n<html>")), HasSubstr("is a web page"));
   EXPECT_THAT(wrong(folder.put("e", std::string(100, '\0'))), HasSubstr("damaged or of another"));
   EXPECT_THAT(wrong(folder.put("f", "\x0a\x01x")), HasSubstr("holds no layers"));
+  EXPECT_THAT(wrong(folder.put("g", "PK\x03\x04 and more")), HasSubstr("is a zip archive"));
+  EXPECT_THAT(wrong(folder.put("h", std::string("\x40\0\0\0\0\0\0\0", 8) + "{\"w\": {}}")),
+              HasSubstr("is a safetensors file"));
+  EXPECT_THAT(wrong(folder.put("i", std::string(16, '\0') + "\xde\xc0\xef\xbe")),
+              HasSubstr("is an LMDB database"));
+  EXPECT_THAT(
+      wrong(folder.put("j", std::string("\x08\x01\x10\x01\x18\x01\x20\x01\x2a\x04\0\0\0\0", 14))),
+      testing::AllOf(HasSubstr("is a mean file"), HasSubstr("transform_param")));
+  EXPECT_THAT(wrong(folder.put("k", "\x08\x07\x12\x01x\x3a\x02\x12\x01")), HasSubstr("ONNX"));
 }
 
 // A net with one layer "l" whose only blob is this.

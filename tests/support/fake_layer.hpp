@@ -109,6 +109,17 @@ class FakeLowering final : public layers::Lowering {
   const Shape& top_shape(int i) const override {
     return in_.top_shapes().at(static_cast<size_t>(i));
   }
+  bool fixed_statistics() const override { return frozen_statistics; }
+  // The points, whatever lies between them.
+  std::function<double(int64_t)> over_run(const caffe::Schedule& schedule,
+                                          std::string_view) const override {
+    return [schedule](int64_t t) {
+      double value = schedule.point(0).value();
+      for (const auto& point : schedule.point())
+        if (point.at() <= static_cast<double>(t)) value = point.value();
+      return value;
+    };
+  }
   layers::Value input(int top) override {
     inputs.push_back(top);
     shapes_.push_back(in_.top_shapes().at(static_cast<size_t>(top)));
@@ -162,6 +173,7 @@ class FakeLowering final : public layers::Lowering {
   std::vector<std::string> carried_names;
   std::vector<std::pair<int, int>> left;  // by carry()
   std::vector<Emitted> ops;
+  bool frozen_statistics = false;
 };
 
 // One layer taken through infer() and lower(), with the promises between the two checked.

@@ -243,8 +243,7 @@ TEST_F(TrainerTest, hdf5_snapshots_leave_shared_weights_out_and_resume) {
     FAIL() << "a blob is missing";
   } catch (const Error& error) {
     EXPECT_EQ(error.code, ErrorCode::kWeights);
-    EXPECT_NE(error.report().find("blob 0 (right/weight) of layer 'right' is missing"),
-              std::string::npos)
+    EXPECT_NE(error.report().find("blob 0 (weight) of layer 'right' is missing"), std::string::npos)
         << error.report();
   }
 }
@@ -322,6 +321,23 @@ TEST_F(TrainerTest, a_snapshot_prefix_that_cannot_be_written_is_refused_before_t
   } catch (const Error& error) {
     EXPECT_EQ(error.code, ErrorCode::kOutput);
   }
+}
+
+TEST_F(TrainerTest, a_frozen_parameter_has_neither_gradient_nor_state_until_it_learns) {
+  Trainer* running = nullptr;
+  TrainOptions options;
+  options.after_update = [&](int64_t iteration, double, double) {
+    EXPECT_TRUE(running->net().params()[0].has_gradient());
+    EXPECT_EQ(running->net().params()[1].has_gradient(), iteration > 2) << iteration;
+    EXPECT_EQ(running->net().params().value(1)[0] != 0, iteration > 2) << iteration;
+  };
+  Trainer trainer(solver("toy_rules_solver.prototxt"), options, context_);
+  running = &trainer;
+  const TrainResult result = trainer.run();
+  ASSERT_EQ(result.replans.size(), 1u);
+  EXPECT_EQ(result.replans[0].iteration, 2);
+  EXPECT_EQ(result.replans[0].learning, 2);
+  EXPECT_EQ(count<report::Replanned>(), 1);
 }
 
 }  // namespace

@@ -158,6 +158,7 @@ TEST(Engine, EveryKindHasAKernel) {
                                       "eltwise",
                                       "euclidean_loss",
                                       "gather",
+                                      "gradient_scale",
                                       "hinge_loss",
                                       "im2col",
                                       "infogain_loss",
