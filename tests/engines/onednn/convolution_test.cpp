@@ -2,38 +2,16 @@
 #include "engines/onednn/kernel.hpp"
 #include "ops/linear.hpp"
 #include "ops/pointwise.hpp"
+#include "support/convolution_case.hpp"
 
 namespace crema::test {
 namespace {
 
 using Convolution = OneDnn;
 
-struct Case {
-  Shape x;
-  int64_t outputs;
-  std::vector<int64_t> kernel, stride, pad, dilation;
-  int64_t groups = 1;
-  bool bias = true;
-};
-
-ops::Convolution op_of(const Case& c) {
-  ops::Convolution op;
-  op.kernel = c.kernel;
-  op.stride = c.stride;
-  op.pad = c.pad;
-  op.dilation = c.dilation;
-  op.groups = c.groups;
-  op.bias = c.bias;
-  return op;
-}
-
-std::vector<Values> inputs_of(const Case& c) {
-  Shape w{c.outputs, c.x[1] / c.groups};
-  for (const int64_t k : c.kernel) w.append(k);
-  std::vector<Values> inputs = {random_values(c.x, 1), random_values(w, 2)};
-  if (c.bias) inputs.push_back(random_values(Shape{c.outputs}, 3));
-  return inputs;
-}
+using Case = ConvolutionCase;
+constexpr auto op_of = convolution_op<ops::Convolution>;
+constexpr auto inputs_of = convolution_sources<ops::Convolution>;
 
 // Channel counts that need padding (3, 20, 50), odd sizes, groups, dilation, 1 to 3 axes.
 const Case kCases[] = {

@@ -1,34 +1,14 @@
 #include "blocked.hpp"
-#include "ops/linear.hpp"
+#include "support/convolution_case.hpp"
 
 namespace crema::test {
 namespace {
 
 using Deconvolution = OneDnn;
 
-struct Case {
-  Shape x;
-  int64_t outputs;
-  std::vector<int64_t> kernel, stride, pad, dilation;
-  int64_t groups = 1;
-  bool bias = true;
-};
-
-ops::Deconvolution op_of(const Case& c) {
-  ops::Deconvolution op;
-  op.kernel = c.kernel, op.stride = c.stride, op.pad = c.pad, op.dilation = c.dilation;
-  op.groups = c.groups;
-  op.bias = c.bias;
-  return op;
-}
-
-std::vector<Values> inputs_of(const Case& c) {
-  Shape w{c.x[1], c.outputs / c.groups};
-  for (const int64_t k : c.kernel) w.append(k);
-  std::vector<Values> inputs = {random_values(c.x, 1), random_values(w, 2)};
-  if (c.bias) inputs.push_back(random_values(Shape{c.outputs}, 3));
-  return inputs;
-}
+using Case = ConvolutionCase;
+constexpr auto op_of = convolution_op<ops::Deconvolution>;
+constexpr auto inputs_of = convolution_sources<ops::Deconvolution>;
 
 RunOptions undecided_weights(RunOptions options) {
   options.src_layouts.resize(1, Layout{});

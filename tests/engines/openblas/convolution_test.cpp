@@ -2,7 +2,7 @@
 #include "engines/openblas/engine.hpp"
 #include "engines/openblas/im2col.hpp"
 #include "engines/reference/engine.hpp"
-#include "ops/linear.hpp"
+#include "support/convolution_case.hpp"
 #include "support/op_runner.hpp"
 
 namespace crema::test {
@@ -18,32 +18,9 @@ class OpenBlasConvolution : public ::testing::Test {
   ReferenceEngine reference;
 };
 
-struct Case {
-  Shape x;
-  int64_t outputs;
-  std::vector<int64_t> kernel, stride, pad, dilation;
-  int64_t groups = 1;
-  bool bias = true;
-};
-
-ops::Convolution op_of(const Case& c) {
-  ops::Convolution op;
-  op.kernel = c.kernel;
-  op.stride = c.stride;
-  op.pad = c.pad;
-  op.dilation = c.dilation;
-  op.groups = c.groups;
-  op.bias = c.bias;
-  return op;
-}
-
-std::vector<Values> inputs_of(const Case& c) {
-  Shape w{c.outputs, c.x[1] / c.groups};
-  for (const int64_t k : c.kernel) w.append(k);
-  std::vector<Values> inputs = {random_values(c.x, 1), random_values(w, 2)};
-  if (c.bias) inputs.push_back(random_values(Shape{c.outputs}, 3));
-  return inputs;
-}
+using Case = ConvolutionCase;
+constexpr auto op_of = convolution_op<ops::Convolution>;
+constexpr auto inputs_of = convolution_sources<ops::Convolution>;
 
 const Case kCases[] = {
     {{4, 1, 28, 28}, 20, {5, 5}, {1, 1}, {0, 0}, {1, 1}},
