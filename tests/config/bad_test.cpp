@@ -1,65 +1,32 @@
 // Every definition in bad/ is refused with exactly the report beside it.
-#include <gtest/gtest.h>
-
-#include <filesystem>
-
-#include "base/files.hpp"
 #include "config/config.hpp"
+#include "support/bad_files.hpp"
 
 namespace crema::config {
 namespace {
 
-namespace fs = std::filesystem;
-
 const std::string kBad = CREMA_TEST_DIR "/config/bad";
 
-std::vector<std::string> bad_files() {
-  std::vector<std::string> out;
-  for (const auto& entry : fs::directory_iterator(kBad))
-    if (entry.path().extension() == ".prototxt") out.push_back(entry.path().stem().string());
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
-// The report on a file, "" if it is accepted. Reports name files relative to the folder.
-std::string report_on(const std::string& file) {
-  try {
-    if (file.starts_with("solver_"))
-      read_solver(file);
-    else
-      filter(read_net(file));
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code, ErrorCode::kConfig);
-    return error.report();
-  } catch (const ErrorList& list) {
-    EXPECT_EQ(list.code(), ErrorCode::kConfig);
-    return list.what();
-  }
-  return "";
-}
-
-class Bad : public testing::TestWithParam<std::string> {
+class Bad : public test::BadFile {
  protected:
-  void SetUp() override {
-    before_ = fs::current_path();
-    fs::current_path(kBad);
-  }
-  void TearDown() override { fs::current_path(before_); }
-
- private:
-  fs::path before_;
+  Bad() : BadFile(kBad) {}
 };
 
 TEST_P(Bad, IsReported) {
-  const std::string expected = read_file(GetParam() + ".expected", ErrorCode::kConfig);
-  EXPECT_EQ(report_on(GetParam() + ".prototxt") + "\n", expected);
+  const auto read = [&] {
+    if (file().starts_with("solver_"))
+      read_solver(file());
+    else
+      filter(read_net(file()));
+  };
+  EXPECT_EQ(test::report_of(read) + "\n", expected());
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, Bad, testing::ValuesIn(bad_files()),
-                         [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(Files, Bad, testing::ValuesIn(test::names_in(kBad)),
+                         [](const auto& one) { return one.param; });
 
 TEST(BadFiles, AreThereAndThreeMistakesAreThreeErrors) {
-  EXPECT_GE(bad_files().size(), 38u);
+  EXPECT_GE(test::names_in(kBad).size(), 38u);
   try {
     read_net(kBad + "/net_three_mistakes.prototxt");
     FAIL() << "accepted";
