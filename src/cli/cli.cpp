@@ -26,7 +26,10 @@ constexpr const char* kUsage =
   crema test    --model=M --weights=W [--iterations=N]
   crema time    --model=M | --solver=S [--iterations=N] [--phase=TEST] [--format=text|csv|json]
                 [--compare=OLD.json]
-  crema explain --solver=S [--snapshot=X] [--set FIELD=VALUE]...
+  crema explain --solver=S [--weights=W | --snapshot=X] [--format=text|csv|json] [--at=T,...]
+                [--plot=FILE.svg] [--diff=OTHER_SOLVER]
+  crema find-lr --solver=S [--per_rule] [--weights=W | --snapshot=X] [--from=R --to=R]
+                [--iterations=N] [--format=text|csv|json] [--plot=FILE.svg]
   crema plan    --model=M [--phase=TEST] [--memory]
   crema mechanisms     where scaling a gradient is scaling the step, and where it is not
   crema layers [TYPE]       the layer types; the settings, shapes and errors of one of them
@@ -60,10 +63,9 @@ struct Verb {
 };
 const std::map<std::string, Verb>& verbs() {
   static const std::map<std::string, Verb> table{
-      {"train", {train}},      {"test", {test}},
-      {"time", {time}},        {"explain", {explain}},
-      {"plan", {plan}},        {"upgrade", {upgrade, 2}},
-      {"layers", {layers, 1}}, {"mechanisms", {mechanisms}}};
+      {"train", {train}},        {"test", {test}},        {"time", {time}},
+      {"explain", {explain}},    {"find-lr", {find_lr}},  {"plan", {plan}},
+      {"upgrade", {upgrade, 2}}, {"layers", {layers, 1}}, {"mechanisms", {mechanisms}}};
   return table;
 }
 

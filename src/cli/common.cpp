@@ -12,8 +12,11 @@
 namespace crema::cli {
 
 config::SolverConfig load_solver(const char* verb, const Session& session) {
-  config::SolverConfig solver =
-      config::read_solver(required(verb, "solver", FLAGS_solver), session.overrides);
+  return load_solver_file(required(verb, "solver", FLAGS_solver), session);
+}
+
+config::SolverConfig load_solver_file(const std::string& path, const Session& session) {
+  config::SolverConfig solver = config::read_solver(path, session.overrides);
   caffe::NetState& state = *solver.train_net.header.mutable_state();
   if (FLAGS_level != 0) state.set_level(FLAGS_level);
   for (const std::string& stage : split(FLAGS_stage, ',')) state.add_stage(stage);
@@ -30,6 +33,13 @@ caffe::Phase phase_flag() {
   if (FLAGS_phase == "TEST") return caffe::TEST;
   throw Error(ErrorCode::kUsage, fmt::format("--phase={} is no phase", FLAGS_phase))
       .advise("write TRAIN or TEST");
+}
+
+std::string format_flag() {
+  if (FLAGS_format != "text" && FLAGS_format != "csv" && FLAGS_format != "json")
+    throw Error(ErrorCode::kUsage, fmt::format("--format={} is unknown", FLAGS_format))
+        .advise("write text, csv or json");
+  return FLAGS_format;
 }
 
 namespace {

@@ -2,146 +2,168 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/files.hpp"
 #include "base/text.hpp"
+#include "cli/explained.hpp"
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
-#include "optim/optimizer.hpp"
+#include "report/chart.hpp"
 
 namespace crema::cli {
 
 namespace {
 
-// The iterations at which rates are shown: the first, every jump of the policy, the last; for
-// policies that change all the time, the quarters of the run.
-std::vector<int64_t> moments(const optim::LrPolicy& policy, int64_t first, int64_t max_iter) {
-  std::set<int64_t> out{first};
-  const int64_t last = std::max(first, max_iter - 1);
-  const std::vector<int64_t> jumps = policy.boundaries(max_iter);
-  for (const int64_t t : jumps)
-    if (t >= first) out.insert(t);
-  if (jumps.empty() && policy.rate(first) != policy.rate(last))
-    for (int quarter = 1; quarter < 4; ++quarter) out.insert(first + (last - first) * quarter / 4);
-  out.insert(last);
+// A solver with its net, looked at.
+class Explained {
+ public:
+  Explained(config::SolverConfig solver, const Session& session) : solver_(std::move(solver)) {
+    const bool timeless = !solver_.param.has_max_epoch();
+    if (timeless) optim::Optimizer(solver_, {}, {solver_.param.max_iter(), 1});
+    read_files();
+    train::NetOptions options;
+    options.inputs = input_options(true);
+    options.training = true;
+    options.caffe_compat = solver_.param.caffe_compat();
+    options.run_length = [&](double batches_per_epoch) {
+      return train::run_length(solver_, batches_per_epoch);
+    };
+    options.choose = [&](const graph::Graph& survey, double batches_per_epoch) {
+      if (!files_.empty()) loaded_ = train::loaded_from(files_, survey, solver_);
+      const optim::RunLength run = train::run_length(solver_, batches_per_epoch);
+      settings_ = optim::resolve_rules(solver_, train::facts_of(survey, loaded_), run);
+      std::vector<optim::Param> params;
+      for (size_t p = 0; p < settings_.size(); ++p)
+        params.push_back({survey.params[p].name, {}, {}, settings_[p]});
+      optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params), run);
+      return train::choices_at(first_, survey, settings_);
+    };
+    net_ = std::make_unique<train::Net>(solver_.train_net, options, session.context);
+  }
+
+  std::vector<train::Moment> moments() const { return train::find_moments(inputs({})); }
+  train::Outlook outlook(const std::vector<int64_t>& at) const {
+    train::Outlook out = train::make_outlook(inputs(at));
+    out.notes.insert(out.notes.begin(), net_->notes().begin(), net_->notes().end());
+    return out;
+  }
+  // The rate of a parameter; not a number while it is frozen.
+  double rate(size_t param, int64_t t) const {
+    return settings_[param].freeze.at(t) ? std::numeric_limits<double>::quiet_NaN()
+                                         : optimizer_->rate(param, t);
+  }
+
+ private:
+  void read_files() {
+    if (!FLAGS_snapshot.empty()) {
+      const snapshot::State state = snapshot::read_state(FLAGS_snapshot);
+      first_ = state.iter;
+      loaded_ = {state.weights_given, {state.loaded.begin(), state.loaded.end()}};
+      return;
+    }
+    for (const std::string& path : train::weights_paths(split(FLAGS_weights, ','), solver_))
+      files_.push_back(snapshot::read_weights(path));
+  }
+  train::OutlookInputs inputs(const std::vector<int64_t>& at) const {
+    return {solver_,
+            *optimizer_,
+            settings_,
+            loaded_,
+            !FLAGS_snapshot.empty(),
+            first_,
+            at,
+            [this](int64_t t) {
+              return net_->graph_for(train::choices_at(t, net_->graph(), settings_));
+            }};
+  }
+
+  config::SolverConfig solver_;
+  int64_t first_ = 0;
+  train::Loaded loaded_;
+  std::vector<snapshot::WeightsFile> files_;
+  std::vector<optim::ParamSettings> settings_;
+  std::unique_ptr<optim::Optimizer> optimizer_;
+  std::unique_ptr<train::Net> net_;
+};
+
+std::vector<int64_t> at_flag() {
+  std::set<int64_t> out;
+  for (const std::string& word : split(FLAGS_at, ',')) {
+    int64_t t = 0;
+    const char *begin = word.data(), *end = begin + word.size();
+    const auto [stop, status] = std::from_chars(begin, end, t);
+    if (status != std::errc() || stop != end || t < 0)
+      throw Error(ErrorCode::kUsage, fmt::format("--at: '{}' is no iteration", word))
+          .advise("write numbers from 0 on, separated by commas: --at=0,1000,20000");
+    out.insert(t);
+  }
   return {out.begin(), out.end()};
 }
 
-// How a parameter moves, in words.
-std::string movement(const graph::ParamInfo& param, const optim::ParamSettings& settings,
-                     const graph::LayerInfo& layer, size_t blob, double weight_decay) {
-  if (param.state) return "running statistic: not learned";
-  const bool reached = layer.param_backward[blob] && param.gradient != graph::kNone;
-  if (param.choice.frozen) return "does not move: frozen";
-  if (settings.lr_mult.always(0)) return "does not move: lr_mult 0";
-  if (reached) return "learns (" + layer.backward_reason + ")";
-  if (weight_decay != 0)
-    return "MOVES BY DECAY ONLY: no gradient reaches it (" + layer.backward_reason + ")";
-  return "does not move: no gradient reaches it (" + layer.backward_reason + ")";
+// Both solvers at the same times: those of either.
+std::string difference(const Explained& one, const Explained& other,
+                       const std::vector<int64_t>& asked) {
+  std::set<int64_t> at(asked.begin(), asked.end());
+  if (asked.empty())
+    for (const Explained* side : {&one, &other})
+      for (const train::Moment& moment : side->moments()) at.insert(moment.iteration);
+  const std::vector<int64_t> times(at.begin(), at.end());
+  const std::string text = outlook_difference(one.outlook(times), other.outlook(times));
+  return text.empty() ? "no differences\n" : text;
 }
 
-std::string column(const std::string& text, size_t width) {
-  return fmt::format("{:<{}}  ", text, width);
-}
-
-void print_table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths;
-  for (const auto& row : rows)
-    for (size_t i = 0; i < row.size(); ++i) {
-      widths.resize(std::max(widths.size(), row.size()));
-      widths[i] = std::max(widths[i], row[i].size());
-    }
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) line += column(row[i], widths[i]);
-    line.erase(line.find_last_not_of(' ') + 1);
-    std::puts(line.c_str());
+// Every distinct rate over the run.
+void plot(const Explained& explained, const train::Outlook& outlook, const std::string& path) {
+  constexpr int64_t kPoints = 600;
+  const int64_t last = std::max(outlook.first, outlook.max_iter - 1);
+  std::set<int64_t> times;
+  for (int64_t i = 0; i <= kPoints; ++i)
+    times.insert(outlook.first + (last - outlook.first) * i / kPoints);
+  for (const train::Moment& moment : explained.moments())
+    for (const int64_t t : {moment.iteration - 1, moment.iteration})
+      if (t >= outlook.first && t <= last) times.insert(t);
+  report::Chart chart;
+  chart.title = fmt::format("Learning rates: {}", outlook.solver);
+  chart.x_label = "iteration";
+  chart.y_label = "learning rate x lr_mult";
+  chart.log_y = true;
+  for (const train::RateCurve& curve : outlook.curves) {
+    chart.curves.push_back({curve.name, {}});
+    for (const int64_t t : times)
+      chart.curves.back().points.emplace_back(static_cast<double>(t),
+                                              explained.rate(curve.param, t));
   }
-}
-
-void print_heading(const config::SolverConfig& solver, const optim::Optimizer& optimizer) {
-  const caffe::SolverParameter& p = solver.param;
-  std::printf("%s: %s\n", p.type().empty() ? "SGD" : p.type().c_str(),
-              optimizer.rule().formula().c_str());
-  std::printf("lr_policy %s: %s\n", p.lr_policy().c_str(), optimizer.policy().formula().c_str());
-  std::printf(
-      "one update: sum over iter_size %d, %s%s weight decay %g (%s), rule\n", p.iter_size(),
-      p.caffe_compat() ? "clip the sum, divide" : "divide, clip",
-      p.clip_gradients() < 0 ? " (off)," : fmt::format(" at {:g},", p.clip_gradients()).c_str(),
-      p.weight_decay(), p.regularization_type().c_str());
-  std::puts(
-      "rate of a parameter = rate of the policy x lr_mult; it scales the step, not the gradient");
+  for (const int64_t t : outlook.freezes)
+    chart.marks.push_back({static_cast<double>(t), fmt::format("freeze line moves: {}", t)});
+  write_file_atomically(path, report::svg_of(chart));
 }
 
 }  // namespace
 
 int explain(Session& session) {
-  config::SolverConfig solver = load_solver("explain", session);
-  if (!solver.param.has_max_epoch()) optim::Optimizer(solver, {}, {solver.param.max_iter(), 1});
-  train::NetOptions options;
-  options.inputs = input_options(true);
-  options.training = true;
-  int64_t first = 0;
-  train::Loaded loaded;
-  std::vector<snapshot::WeightsFile> files;
-  if (!FLAGS_snapshot.empty()) {
-    const snapshot::State state = snapshot::read_state(FLAGS_snapshot);
-    first = state.iter;
-    loaded = {state.weights_given, {state.loaded.begin(), state.loaded.end()}};
-  } else {
-    for (const std::string& path : train::weights_paths(split(FLAGS_weights, ','), solver))
-      files.push_back(snapshot::read_weights(path));
+  const std::string format = format_flag();
+  const std::vector<int64_t> at = at_flag();
+  const Explained explained(load_solver("explain", session), session);
+  if (!FLAGS_diff.empty()) {
+    if (format != "text")
+      throw Error(ErrorCode::kUsage, "--diff is written as text only").advise("remove --format");
+    const Explained other(load_solver_file(FLAGS_diff, session), session);
+    std::fputs(difference(explained, other, at).c_str(), stdout);
+    return 0;
   }
-  optim::RunLength run;
-  std::vector<optim::ParamSettings> settings;
-  options.run_length = [&](double batches_per_epoch) {
-    return train::run_length(solver, batches_per_epoch);
-  };
-  options.choose = [&](const graph::Graph& survey, double batches_per_epoch) {
-    if (!files.empty()) loaded = train::loaded_from(files, survey, solver);
-    run = train::run_length(solver, batches_per_epoch);
-    settings = optim::resolve_rules(solver, train::facts_of(survey, loaded), run);
-    return train::choices_at(first, survey, settings);
-  };
-  train::Net net(solver.train_net, options, session.context);
-  const graph::Graph& graph = net.graph();
-  std::vector<optim::Param> params;
-  for (size_t i = 0; i < settings.size(); ++i)
-    params.push_back({graph.params[i].name, {}, {}, settings[i]});
-  const optim::Optimizer optimizer(solver, std::move(params), run);
-  print_heading(solver, optimizer);
-  for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
-  for (const std::string& note : graph.notes) std::printf("note: %s\n", note.c_str());
-  for (const graph::CarriedInfo& state : graph.carried)
-    std::printf("state: %s (%s) goes from each batch to the next, 0 at first%s\n",
-                state.name.c_str(),
-                graph.values[static_cast<size_t>(state.value)].shape.text().c_str(),
-                solver.param.caffe_compat() ? " and after a resume (caffe_compat)"
-                                            : "; it is saved in the .solverstate");
-
-  const std::vector<int64_t> at = moments(optimizer.policy(), first, solver.param.max_iter());
-  std::vector<std::vector<std::string>> rows(1);
-  rows[0] = {"parameter", "shape", "lr_mult", "decay_mult"};
-  for (const int64_t t : at) rows[0].push_back(fmt::format("rate@{}", t));
-  rows[0].push_back("decay");
-  rows[0].push_back("what it does");
-  for (size_t i = 0; i < graph.params.size(); ++i) {
-    const graph::ParamInfo& param = graph.params[i];
-    const optim::ParamSettings& own = settings[i];
-    const graph::LayerInfo& layer = graph.layers[static_cast<size_t>(param.layer)];
-    std::vector<std::string> row{param.name, param.shape.text(), own.lr_mult.text(),
-                                 own.decay_mult.text()};
-    for (const int64_t t : at)
-      row.push_back(param.state        ? "-"
-                    : own.freeze.at(t) ? "frozen"
-                                       : fmt::format("{:.6g}", optimizer.rate(i, t)));
-    const double decay = optimizer.weight_decay(i, first);
-    row.push_back(param.state ? "-" : fmt::format("{:g}", decay));
-    row.push_back(movement(param, own, layer, static_cast<size_t>(param.blob), decay));
-    rows.push_back(std::move(row));
-  }
-  print_table(rows);
+  const train::Outlook outlook = explained.outlook(at);
+  if (!FLAGS_plot.empty()) plot(explained, outlook, FLAGS_plot);
+  const std::string text = format == "json"  ? outlook_json(outlook).dump(2) + "\n"
+                           : format == "csv" ? outlook_csv(outlook)
+                                             : outlook_text(outlook);
+  std::fputs(text.c_str(), stdout);
   return 0;
 }
 

@@ -12,7 +12,7 @@ DEFINE_string(weights, "", "train, test: .caffemodel files to start from, separa
 DEFINE_string(snapshot, "", "train: the .solverstate to resume from");
 DEFINE_bool(resume, false,
             "train: resume from the solver's newest whole snapshot, if there is one");
-DEFINE_int32(iterations, 50, "test, time: batches to run");
+DEFINE_int32(iterations, 50, "test, time: batches to run; find-lr: updates (100)");
 DEFINE_string(phase, "", "time, plan: TRAIN (default) or TEST");
 DEFINE_int32(level, 0, "the level of the net's state");
 DEFINE_string(stage, "", "stages of the net's state, separated by commas");
@@ -29,8 +29,15 @@ DEFINE_bool(synthetic, false,
 DEFINE_int32(batch, 0, "the batch size of all inputs; 0: as the definition says");
 DEFINE_string(shape, "",
               "with --synthetic, explain or plan: shapes of one sample, data:3x64x64,label:1");
+DEFINE_string(at, "", "explain: the iterations to show, separated by commas");
+DEFINE_string(plot, "", "explain, find-lr: draw the curves into this file (SVG)");
+DEFINE_string(diff, "", "explain: another solver definition to compare with");
+DEFINE_bool(per_rule, false, "find-lr: test the multiplier of every param_rule too");
+DEFINE_double(from, 1e-7, "find-lr: the lowest learning rate");
+DEFINE_double(to, 10, "find-lr: the highest learning rate");
 DEFINE_int64(epoch_samples, 0, "explain: samples in an epoch, where the data are missing");
-DEFINE_string(format, "text", "time: what is written to standard output: text, csv or json");
+DEFINE_string(format, "text",
+              "time, explain: what is written to standard output: text, csv or json");
 DEFINE_string(compare, "", "time: an older report (JSON) to show ratios to");
 DEFINE_string(in, "", "upgrade: the file to read");
 DEFINE_string(out, "", "upgrade: the file to write");

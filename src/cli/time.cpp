@@ -253,9 +253,7 @@ config::SolverConfig timed_solver(const Session& session) {
 
 void check_flags(const Session& session) {
   if (FLAGS_iterations < 1) throw Error(ErrorCode::kUsage, "--iterations must be at least 1");
-  if (FLAGS_format != "text" && FLAGS_format != "csv" && FLAGS_format != "json")
-    throw Error(ErrorCode::kUsage, fmt::format("--format={} is unknown", FLAGS_format))
-        .advise("write text, csv or json");
+  format_flag();
   if (!FLAGS_solver.empty() && !FLAGS_model.empty())
     throw Error(ErrorCode::kUsage, "--solver and --model exclude each other")
         .advise("a solver names its net; --model alone is timed with SGD and momentum");

@@ -86,6 +86,11 @@ int train(Session& session) {
   options.signals = &signals;
   options.inputs = input_options();
   add_file_sinks(session, !options.snapshot.empty());
+  if (solver.param.histogram_interval() > 0 && FLAGS_events.empty() && FLAGS_tensorboard.empty())
+    session.reporter.warn(
+        fmt::format("{}: histogram_interval is without effect: add --events=FILE "
+                    "or --tensorboard=DIR",
+                    solver.places.at("histogram_interval").text()));
   // With a snapshot the solver's own `weights` do not count either, as in Caffe.
   if (options.snapshot.empty()) options.weights = split(FLAGS_weights, ',');
   train::Trainer trainer(solver, std::move(options), session.context);

@@ -24,6 +24,7 @@ int train(Session& session);
 int test(Session& session);
 int time(Session& session);
 int explain(Session& session);
+int find_lr(Session& session);
 int plan(Session& session);
 int mechanisms(Session& session);
 int upgrade(Session& session);
@@ -31,10 +32,14 @@ int layers(Session& session);
 
 // The solver of --solver with --set, --level and --stage applied.
 config::SolverConfig load_solver(const char* verb, const Session& session);
+// The same of another file.
+config::SolverConfig load_solver_file(const std::string& path, const Session& session);
 // The net of --model in this phase, with --level and --stage.
 config::NetConfig load_model(const char* verb, caffe::Phase phase);
 // --phase; TRAIN if empty.
 caffe::Phase phase_flag();
+// --format: text, csv or json. Error{kUsage}.
+std::string format_flag();
 
 // --synthetic, --batch, --shape and --epoch_samples. Error{kUsage}.
 train::InputOptions input_options(bool data_optional = false);

@@ -24,6 +24,8 @@ class Checks {
     at_least("max_iter", solver_.max_iter(), 0);
     max_epoch();
     at_least("prefetch_threads", solver_.prefetch_threads(), 1);
+    at_least("verify_interval", solver_.verify_interval(), 0);
+    at_least("histogram_interval", solver_.histogram_interval(), 0);
     regularization();
   }
 

@@ -22,7 +22,7 @@ class Notes {
       if (settings.lr_mult.always(0) || settings.freeze.until == kForever) continue;
       if (!settings.grad_mult.always(1)) of_grad_mult(p, settings);
       of_lr_mult(p, settings);
-      of_decay(p, settings);
+      of_decay(p);
     }
     return std::move(notes_);
   }
@@ -30,8 +30,8 @@ class Notes {
  private:
   static constexpr int64_t kForever = std::numeric_limits<int64_t>::max();
 
-  void add(int param, Location place, std::string text) {
-    notes_.push_back({param, std::move(text), std::move(place)});
+  void add(int param, Location place, std::string text, bool warning) {
+    notes_.push_back({param, std::move(text), std::move(place), warning});
   }
 
   Location place(const Group& group, const std::string& field) const {
@@ -44,13 +44,14 @@ class Notes {
     if (group.type == "Adam" && group.momentum.always(0))
       add(-1, place(group, "type"),
           "Adam without its first average: momentum is 0 (as in Caffe if it is not set); 0.9 is "
-          "the usual value");
+          "the usual value",
+          false);
   }
 
   void of_grad_mult(size_t p, const ParamSettings& settings) {
     const Group& group = optimizer_.group(p);
     const auto say = [&](std::string text) {
-      add(static_cast<int>(p), settings.grad_mult_place, std::move(text));
+      add(static_cast<int>(p), settings.grad_mult_place, std::move(text), true);
     };
     if (group.update->normalises_gradient()) {
       say(
@@ -85,7 +86,7 @@ class Notes {
   void of_lr_mult(size_t p, const ParamSettings& settings) {
     const Group& group = optimizer_.group(p);
     const auto say = [&](std::string text) {
-      add(static_cast<int>(p), settings.lr_mult_place, std::move(text));
+      add(static_cast<int>(p), settings.lr_mult_place, std::move(text), true);
     };
     const bool coasts = group.update->rate_in_velocity() && !group.momentum.always(0);
     for (const int64_t t : settings.lr_mult.boundaries())
@@ -104,16 +105,17 @@ class Notes {
           "loses its effect");
   }
 
-  void of_decay(size_t p, const ParamSettings& settings) {
+  void of_decay(size_t p) {
     const Group& group = optimizer_.group(p);
     const std::string& type = group.type;
     if (group.update->decouples_decay() || !group.update->normalises_gradient() || group.l1 ||
         type == "LARS" || type == "SGD" || optimizer_.weight_decay(p, 0) == 0)
       return;
-    add(static_cast<int>(p), settings.decay_mult_place,
+    add(static_cast<int>(p), place(group, "weight_decay"),
         fmt::format("weight decay goes through the averages of {} (L2), so that its strength "
                     "depends on the gradients; AdamW decouples it",
-                    type));
+                    type),
+        false);
   }
 
   const Optimizer& optimizer_;
@@ -125,6 +127,36 @@ class Notes {
 
 std::vector<ParamNote> notes(const Optimizer& optimizer, const config::SolverConfig& solver) {
   return Notes(optimizer, solver).collect();
+}
+
+std::vector<std::string> note_lines(const std::vector<ParamNote>& notes,
+                                    const Optimizer& optimizer) {
+  std::vector<std::string> texts;
+  std::vector<std::vector<const ParamNote*>> about;
+  for (const ParamNote& note : notes) {
+    const std::string place = note.place.text();
+    const std::string text = place.empty() ? "{}" + note.text : place + ": {}" + note.text;
+    const auto at = std::find(texts.begin(), texts.end(), text);
+    if (at == texts.end()) {
+      texts.push_back(text);
+      about.push_back({&note});
+    } else {
+      about[static_cast<size_t>(at - texts.begin())].push_back(&note);
+    }
+  }
+  std::vector<std::string> out;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::string whom;
+    if (const int first = about[i][0]->param; first >= 0) {
+      whom = fmt::format("'{}'", optimizer.params()[static_cast<size_t>(first)].name);
+      if (about[i].size() > 1)
+        whom += fmt::format(" and {} other{}", about[i].size() - 1, about[i].size() > 2 ? "s" : "");
+      whom += ": ";
+    }
+    std::string line = texts[i];
+    out.push_back(line.replace(line.find("{}"), 2, whom));
+  }
+  return out;
 }
 
 }  // namespace crema::optim

@@ -178,6 +178,7 @@ void Optimizer::step(size_t p, int64_t t) {
   info.momentum = momentum(p, t);
   info.momentum_scale = g.policy->momentum_scale(t);
   const std::span<float> taken = steps_.empty() ? std::span<float>() : steps_[p];
+  if (adjust) adjust(p, info);
   g.update->step({param.value, param.gradient, slots_[p], taken}, info);
 }
 

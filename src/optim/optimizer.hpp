@@ -4,6 +4,7 @@
 // (clip before average, as in BVLC, under caffe_compat). Facts: solver.md sections 4 and 5.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -64,6 +65,9 @@ class Optimizer {
   // With snapshot_diff: what the last update took off a parameter, zeros before the first.
   std::span<const float> last_step(size_t param) const { return steps_.at(param); }
   size_t state_bytes() const;
+  // Called with every step's numbers before it is made, and may change them: for the learning-rate
+  // finder, and for tests of what watches the updates. Empty: nothing is called.
+  std::function<void(size_t param, StepInfo& info)> adjust;
   int64_t step_count(size_t param) const { return step_counts_.at(param); }
   // Of a parameter without state it is 0 and stays so.
   void set_step_count(size_t param, int64_t count) {

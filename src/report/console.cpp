@@ -53,6 +53,11 @@ class Console final : public Sink {
     for (const std::string& line : lines_of(e)) say(line);
   }
   void operator()(const Displayed&) const {}
+  void operator()(const Verified&) const {}
+  void operator()(const Alarm& e) {
+    if (!e.repeated) say(fmt::format("warning: {}: {}", e.iteration, e.text));
+  }
+  void operator()(const Histograms&) const {}
   void operator()(const RateSet&) const {}
   void operator()(const RateStepped& e) {
     say(fmt::format("{}: learning-rate step {}", e.iteration, e.step));

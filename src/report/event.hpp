@@ -9,6 +9,8 @@
 #include <variant>
 #include <vector>
 
+#include "report/histogram.hpp"
+
 namespace crema::report {
 
 // One output blob of a net: all its numbers.
@@ -51,6 +53,37 @@ struct Displayed {
   int64_t display = 0;
   double loss = 0;
   std::vector<Output> outputs;
+};
+// What an update did to every parameter, against what its settings say.
+struct Verified {
+  struct Param {
+    std::string name;
+    std::string verdict;  // "ok", "unmeasured", or what is wrong: see optim/update_check.hpp
+    double rate = 0;      // configured
+    std::optional<double> realised;
+    double weight = 0, gradient = 0, update = 0;  // L2 norms
+  };
+  struct Group {  // one of RunStarted::groups, by its members that could be measured
+    std::string name;
+    double rate = 0, realised = 0;
+  };
+  int64_t iteration = 0;  // completed updates, the verified one included
+  std::vector<Param> params;
+  std::vector<Group> groups;
+};
+// A parameter or a group does something else than its settings say.
+struct Alarm {
+  int64_t iteration = 0;
+  std::string kind;  // a verdict, or "ratio": two groups do not learn at their configured ratio
+  std::vector<std::string> params;
+  std::string text;
+  bool repeated = false;  // the same was said earlier in this run
+};
+// Distributions of one parameter's numbers.
+struct Histograms {
+  int64_t iteration = 0;
+  std::string param;
+  Histogram weights, gradient, update;
 };
 // Weights files were loaded into the training net; before the run starts.
 struct WeightsLoaded {
@@ -134,9 +167,10 @@ struct Message {
   std::string text;  // one line
 };
 
-using Event = std::variant<RunStarted, WeightsLoaded, Replanned, Iterated, Displayed, RateSet,
-                           RateStepped, Clipped, TestStarted, Tested, Snapshotted, FinalLoss,
-                           RunEnded, Failed, DebugValue, DebugNorms, Message>;
+using Event =
+    std::variant<RunStarted, WeightsLoaded, Replanned, Iterated, Displayed, Verified, Alarm,
+                 Histograms, RateSet, RateStepped, Clipped, TestStarted, Tested, Snapshotted,
+                 FinalLoss, RunEnded, Failed, DebugValue, DebugNorms, Message>;
 
 class Sink {
  public:

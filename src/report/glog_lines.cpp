@@ -57,6 +57,13 @@ class GlogLines final : public Sink {
                        number(e.loss)));
     outputs("Train", e.outputs);
   }
+  void operator()(const Verified&) const {}
+  void operator()(const Alarm& e) const {
+    if (e.repeated) return;
+    google::LogMessage("crema.cpp", kNoLine, google::GLOG_WARNING).stream()
+        << "Iteration " << e.iteration << ": " << e.text;
+  }
+  void operator()(const Histograms&) const {}
   void operator()(const RateSet& e) const {
     sgd_solver(fmt::format("Iteration {}, lr = {}", e.iteration, number(e.rate)));
   }

@@ -38,6 +38,13 @@ std::string debug_kind(DebugValue::Kind kind) {
   return {};
 }
 
+Json histogram_json(const Histogram& h) {
+  return {{"min", h.min},       {"max", h.max},
+          {"sum", h.sum},       {"sum_squares", h.sum_squares},
+          {"count", h.count},   {"non_finite", h.non_finite},
+          {"limits", h.limits}, {"counts", h.counts}};
+}
+
 class Jsonl final : public Sink {
  public:
   Jsonl(const std::string& path, const FileSinkOptions& options) : options_(options), file_(path) {}
@@ -97,6 +104,39 @@ class Jsonl final : public Sink {
     line["smoothed_loss"] = e.loss;
     line["iterations_per_second"] = e.iterations_per_second;
     line["outputs"] = outputs_json(e.outputs);
+    write(line);
+  }
+  void operator()(const Verified& e) {
+    Json line = begin("verified", e.iteration);
+    Json params = Json::object(), groups = Json::object();
+    for (const Verified::Param& p : e.params) {
+      Json entry{{"verdict", p.verdict},
+                 {"lr", p.rate},
+                 {"weight_norm", p.weight},
+                 {"gradient_norm", p.gradient},
+                 {"update_norm", p.update}};
+      if (p.realised) entry["realised_lr"] = *p.realised;
+      params[p.name] = std::move(entry);
+    }
+    for (const Verified::Group& g : e.groups)
+      groups[g.name] = {{"lr", g.rate}, {"realised_lr", g.realised}};
+    line["parameters"] = std::move(params);
+    line["groups"] = std::move(groups);
+    write(line);
+  }
+  void operator()(const Alarm& e) {
+    Json line = begin("alarm", e.iteration);
+    line["kind"] = e.kind;
+    line["parameters"] = e.params;
+    line["text"] = e.text;
+    write(line);
+  }
+  void operator()(const Histograms& e) {
+    Json line = begin("histograms", e.iteration);
+    line["parameter"] = e.param;
+    line["weights"] = histogram_json(e.weights);
+    line["gradient"] = histogram_json(e.gradient);
+    line["update"] = histogram_json(e.update);
     write(line);
   }
   void operator()(const RateSet&) const {}  // in every "train" line

@@ -79,6 +79,24 @@ class TensorBoard final : public Sink {
     outputs(event, "train_outputs", e.outputs);
     write(event);
   }
+  void operator()(const Verified& e) {
+    tfevents::Event event = at(e.iteration);
+    for (const Verified::Param& p : e.params) {
+      if (p.weight > 0) scalar(event, "update_ratio/" + p.name, p.update / p.weight);
+      scalar(event, "gradient_norm/" + p.name, p.gradient);
+      scalar(event, "weight_norm/" + p.name, p.weight);
+    }
+    for (const Verified::Group& g : e.groups) scalar(event, "realised_lr/" + g.name, g.realised);
+    if (event.has_summary()) write(event);
+  }
+  void operator()(const Alarm&) const {}
+  void operator()(const Histograms& e) {
+    tfevents::Event event = at(e.iteration);
+    histogram(event, "weights/" + e.param, e.weights);
+    histogram(event, "gradients/" + e.param, e.gradient);
+    histogram(event, "updates/" + e.param, e.update);
+    if (event.has_summary()) write(event);
+  }
   void operator()(const RateSet&) const {}
   void operator()(const RateStepped&) const {}
   void operator()(const Clipped&) const {}
@@ -109,6 +127,21 @@ class TensorBoard final : public Sink {
     tfevents::Summary::Value& entry = *event.mutable_summary()->add_value();
     entry.set_tag(tag);
     entry.set_simple_value(static_cast<float>(value));
+  }
+  static void histogram(tfevents::Event& event, const std::string& tag, const Histogram& h) {
+    if (h.count == 0) return;
+    tfevents::Summary::Value& entry = *event.mutable_summary()->add_value();
+    entry.set_tag(tag);
+    tfevents::HistogramProto& histo = *entry.mutable_histo();
+    histo.set_min(h.min);
+    histo.set_max(h.max);
+    histo.set_num(static_cast<double>(h.count));
+    histo.set_sum(h.sum);
+    histo.set_sum_squares(h.sum_squares);
+    for (size_t i = 0; i < h.limits.size(); ++i) {
+      histo.add_bucket_limit(h.limits[i]);
+      histo.add_bucket(static_cast<double>(h.counts[i]));
+    }
   }
   static void outputs(tfevents::Event& event, const std::string& group,
                       const std::vector<Output>& list) {

@@ -68,6 +68,13 @@ void Net::fix_layouts() {
   session_options_.planning.param_layouts = exec::layouts_of(session.params(), session.graph());
 }
 
+std::shared_ptr<const graph::Graph> Net::graph_for(
+    const std::map<std::string, graph::ParamChoice>& choices) const {
+  graph::BuildOptions build = build_;
+  build.choices = choices;
+  return builder(config_, std::move(build))({});
+}
+
 void Net::replan(const std::map<std::string, graph::ParamChoice>& choices) {
   build_.choices = choices;
   session_->replan(builder(config_, build_));

@@ -52,6 +52,9 @@ class Net {
 
   Net(const Net&) = delete;
 
+  // The graph with other choices for its parameters, for the shapes that the sources gave at first.
+  std::shared_ptr<const graph::Graph> graph_for(
+      const std::map<std::string, graph::ParamChoice>& choices) const;
   // Graph and plans anew for other choices; the parameters stay where they are. Ids of values and
   // references to graph() end. Parameters without a gradient now give its memory back.
   void replan(const std::map<std::string, graph::ParamChoice>& choices);
@@ -111,7 +114,7 @@ class Net {
   void fix_layouts();
 
   plan::Engines engines_;
-  config::NetConfig config_;  // filtered
+  config::NetConfig config_;  // filtered, with the inputs that were asked for
   graph::BuildOptions build_;
   exec::Session::Options session_options_;
   std::unique_ptr<exec::Session> session_;

@@ -7,6 +7,7 @@
 
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "optim/notes.hpp"
 #include "train/trainer.hpp"
 
 namespace crema::train {
@@ -170,6 +171,9 @@ void Trainer::build_optimizer() {
   optimizer_->prepare(iteration_);
   bind_gradients();
   check_metrics();
+  std::vector<optim::ParamNote> notes = optim::notes(*optimizer_, solver_);
+  std::erase_if(notes, [](const optim::ParamNote& note) { return !note.warning; });
+  for (const std::string& line : optim::note_lines(notes, *optimizer_)) reporter_.warn(line);
 }
 
 // The metrics that policies follow must be there.

@@ -46,6 +46,7 @@ TrainResult Trainer::run() {
   groups_ = group_parameters(net_->graph(), settings_);
   for (const ParamGroup& group : groups_) started.groups.push_back(group.described(net_->graph()));
   reporter_.emit(started);
+  start_watching();
   watch_.restart();
   since_display_.restart();
   last_display_ = iteration_;
@@ -54,6 +55,7 @@ TrainResult Trainer::run() {
   result_.iteration = iteration_;
   result_.loss = smoothed();
   result_.seconds = watch_.seconds();
+  if (verifier_ && verifier_->verified() > 0) reporter_.info(verifier_->summary());
   reporter_.emit(report::RunEnded{iteration_, result_.early, result_.seconds});
   return result_;
 }
@@ -102,13 +104,35 @@ void Trainer::display(double seconds) {
   last_display_ = iteration_;
 }
 
+void Trainer::start_watching() {
+  histograms_ = std::make_unique<HistogramTaker>(param_.histogram_interval());
+  optimizer_->adjust = options_.adjust;
+  if (param_.verify_interval() == 0) return;
+  verifier_ =
+      std::make_unique<Verifier>(solver_, net_->graph(), *optimizer_, groups_,
+                                 optim::freeze_boundaries(settings_, param_.max_iter()), reporter_);
+}
+
+// The update itself, and what looks at it.
+optim::UpdateReport Trainer::apply() {
+  const bool verify = verifier_ && verifier_->due(iteration_);
+  const bool histograms = histograms_->due(iteration_);
+  if (verify) verifier_->before(iteration_, net_->graph());
+  if (histograms) histograms_->before(net_->params());
+  const optim::UpdateReport done = optimizer_->update(iteration_);
+  if (verify) verifier_->after(iteration_);
+  if (histograms)
+    histograms_->after(iteration_, net_->params(), net_->graph(), param_.iter_size(), reporter_);
+  return done;
+}
+
 void Trainer::update() {
   const optim::LrPolicy& policy = optimizer_->policy();
   const int step = policy.current_step(iteration_);
   if (step > (iteration_ > 0 ? policy.current_step(iteration_ - 1) : 0) &&
       param_.lr_policy() == "multistep")
     reporter_.emit(report::RateStepped{iteration_, step});
-  const optim::UpdateReport done = optimizer_->update(iteration_);
+  const optim::UpdateReport done = apply();
   if (done.clip_scale < 1)
     reporter_.emit(
         report::Clipped{iteration_, done.gradient_norm, param_.clip_gradients(), done.clip_scale});
@@ -177,12 +201,16 @@ void Trainer::check_finite(double loss) const {
   throw error;
 }
 
+void Trainer::stop() {
+  stop_ = true;
+  result_.early = true;
+}
+
 void Trainer::handle(Action action) {
   if (action == Action::kNone) return;
   if (action != Action::kStop) snapshot();
   if (action == Action::kSnapshot) return;
-  stop_ = true;
-  result_.early = true;
+  stop();
   result_.requeue = action == Action::kSnapshotAndRequeue;
 }
 

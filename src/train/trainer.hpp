@@ -13,8 +13,10 @@
 #include "snapshot/state.hpp"
 #include "train/feature_cache.hpp"
 #include "train/groups.hpp"
+#include "train/histograms.hpp"
 #include "train/net.hpp"
 #include "train/rules.hpp"
+#include "train/verifier.hpp"
 #include "train/weights.hpp"
 
 namespace crema::train {
@@ -26,6 +28,8 @@ struct TrainOptions {
   SignalActions* signals = nullptr;  // polled after every update and before every test batch
   // After each update: completed updates, this iteration's loss and rate.
   std::function<void(int64_t iteration, double loss, double rate)> after_update;
+  // See optim::Optimizer::adjust.
+  std::function<void(size_t param, optim::StepInfo& info)> adjust;
 };
 
 // The scores of one test pass.
@@ -61,6 +65,8 @@ class Trainer {
   std::string solver_type() const { return param_.type().empty() ? "SGD" : param_.type(); }
   int64_t iteration() const { return iteration_; }
   uint64_t seed() const { return seed_; }
+  // Ends run() after the present iteration, as SIGINT does.
+  void stop();
   // What was loaded before the first iteration; nothing without weights files.
   const std::optional<report::WeightsLoaded>& weights_loaded() const { return weights_loaded_; }
   // Writes <prefix>_iter_N.caffemodel, then .solverstate, with .h5 added under snapshot_format:
@@ -105,7 +111,9 @@ class Trainer {
   double pass();
   bool displays() const { return param_.display() > 0 && iteration_ % param_.display() == 0; }
   void display(double seconds);
+  void start_watching();
   void update();
+  optim::UpdateReport apply();
   void follow(int test_net, double loss, const std::vector<report::Output>& outputs);
   void smooth(double loss);
   double smoothed() const;
@@ -142,6 +150,8 @@ class Trainer {
   std::vector<ParamGroup> groups_;  // for the events
   // While the test nets run, what they carried before: a run resumed from here repeats the tests.
   std::vector<exec::CarriedStates> before_tests_;
+  std::unique_ptr<Verifier> verifier_;  // during the run, with a verify_interval
+  std::unique_ptr<HistogramTaker> histograms_;
   Stopwatch watch_, since_display_;
   int64_t last_display_ = 0;
   double iteration_loss_ = 0;

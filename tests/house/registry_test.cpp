@@ -33,8 +33,8 @@ TEST(Registry, EverythingRegisteredIsThereAndHasATest) {
 TEST(Registry, EveryTableHasEntries) {
   std::map<std::string, int> entries;
   for (const Registered& entry : all_registered()) ++entries[entry.table];
-  std::vector<std::string> tables{"layer type", "filler", "optimizer", "learning-rate policy",
-                                  "data source"};
+  std::vector<std::string> tables{"layer type",           "filler",      "optimizer",
+                                  "learning-rate policy", "data source", "step formula"};
   for (const std::string& room : split(CREMA_BUILT_ROOMS, ','))
     if (room.starts_with("engines/")) tables.push_back(room.substr(8) + " kernel");
   for (const std::string& table : tables) EXPECT_GE(entries[table], 2) << table;

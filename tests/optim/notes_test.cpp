@@ -100,6 +100,22 @@ TEST(Notes, AdamOfCaffeHasNoMomentumByDefault) {
   EXPECT_THAT(said("type: 'Adam'", {}), ElementsAre(HasSubstr("without its first average")));
 }
 
+TEST(Notes, LinesNameTheParametersOnce) {
+  Bench bench;
+  for (int i = 0; i < 4; ++i) bench.add({1}, 1, 1);
+  bench.settings.assign(4, scaled_gradient(false));
+  bench.settings[3] = {};
+  const config::SolverConfig config = solver(kFixed + "type: 'Adam' weight_decay: 0.1");
+  const Optimizer optimizer(config, bench.params());
+  const std::vector<ParamNote> all = notes(optimizer, config);
+  EXPECT_THAT(note_lines(all, optimizer),
+              ElementsAre(HasSubstr("Adam without its first average"),
+                          testing::StartsWith("'p0' and 2 others: grad_mult has no effect"),
+                          testing::StartsWith("'p0' and 3 others: weight decay goes through")));
+  for (const ParamNote& note : all)
+    EXPECT_EQ(note.warning, note.text.find("grad_mult") != std::string::npos) << note.text;
+}
+
 TEST(Notes, FrozenAndStandingParametersAreLeftOut) {
   ParamSettings still = scaled_gradient(true);
   still.lr_mult = 0;

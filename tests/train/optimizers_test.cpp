@@ -162,6 +162,19 @@ TEST_F(OptimizersTest, an_average_that_the_state_lacks_begins_anew) {
   EXPECT_TRUE(said);
 }
 
+// --- warnings
+
+TEST_F(OptimizersTest, settings_without_effect_are_named_at_the_start) {
+  Trainer(
+      solver("toy_solver.prototxt", {"type=AdamW", "param_rule={ match: \"y\" grad_mult: 0.1 }"}),
+      {}, context_);
+  std::string said;
+  for (const report::Event& event : events_)
+    if (const auto* e = std::get_if<report::Message>(&event))
+      if (e->severity == report::Message::Severity::kWarning) said += e->text + "\n";
+  EXPECT_THAT(said, HasSubstr("'y/value': grad_mult has no effect under AdamW"));
+}
+
 // --- epochs
 
 TEST_F(OptimizersTest, max_epoch_counts_the_records) {

@@ -1,7 +1,9 @@
 // A trainer without files of its own: what the tests of this room run.
 #pragma once
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -29,7 +31,8 @@ class TrainerFixture : public ::testing::Test {
     context_.engines = {&engine_};
     context_.reporter = &reporter_;
     folder_ = std::filesystem::path(::testing::TempDir()) /
-              ::testing::UnitTest::GetInstance()->current_test_info()->name();
+              fmt::format("{}_{}", ::testing::UnitTest::GetInstance()->current_test_info()->name(),
+                          getpid());
     std::filesystem::remove_all(folder_);
   }
   ~TrainerFixture() override { std::filesystem::remove_all(folder_); }

@@ -157,7 +157,7 @@ TEST_F(FinetuneTest, a_gradient_factor_of_0_is_explained) {
       crema("explain --solver=" + fixtures + "small_solver.prototxt --set net=stop.prototxt");
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_TRUE(
-      run.says("MOVES BY DECAY ONLY: no gradient reaches it (layer 'stop' cuts off "
+      run.says("moves by weight decay only: no gradient reaches it (layer 'stop' cuts off "
                "everything above it)"))
       << run.out;
 }

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "program.hpp"
 
@@ -66,6 +67,37 @@ TEST_F(FreezeTest, a_resume_in_any_phase_gives_the_same_bits) {
     ASSERT_EQ(rest.code, 0) << rest.err;
     expect_same("straight", prefix);
   }
+}
+
+TEST_F(FreezeTest, rates_are_verified_across_every_change_of_plan_and_a_resume) {
+  const std::string verified = "--set verify_interval=1 --events=";
+  ASSERT_EQ(train("straight", verified + "straight.jsonl --set snapshot=21").code, 0);
+  ASSERT_EQ(
+      train("resumed", verified + "resumed.jsonl --snapshot=straight/x_iter_21.solverstate").code,
+      0);
+  const auto events = [&](const std::string& file, const std::string& kind) {
+    std::vector<nlohmann::json> out;
+    std::istringstream text(bytes(file));
+    for (std::string line; std::getline(text, line);) {
+      nlohmann::json event = nlohmann::json::parse(line);
+      if (event["event"] == kind) out.push_back(std::move(event));
+    }
+    return out;
+  };
+  for (const char* file : {"straight.jsonl", "resumed.jsonl"})
+    EXPECT_THAT(events(file, "alarm"), testing::IsEmpty()) << file;
+  const auto all = events("straight.jsonl", "verified"), rest = events("resumed.jsonl", "verified");
+  ASSERT_EQ(all.size(), 48u);
+  ASSERT_EQ(rest.size(), 48u - 21);
+  for (size_t i = 0; i < rest.size(); ++i)
+    EXPECT_EQ(rest[i]["parameters"], all[21 + i]["parameters"]) << 21 + i;
+  // conv1 learns from update 25 to update 36.
+  const auto& learning = all[30]["parameters"]["conv1/weight"];
+  EXPECT_NEAR(learning["realised_lr"].get<double>(), 0.002, 2e-6);
+  EXPECT_GT(learning["update_norm"], 0);
+  const auto& frozen = all[40]["parameters"]["conv1/weight"];
+  EXPECT_EQ(frozen["update_norm"], 0);
+  EXPECT_FALSE(frozen.contains("realised_lr"));
 }
 
 TEST_F(FreezeTest, frozen_parameters_and_statistics_keep_their_bits_and_cost_no_memory) {

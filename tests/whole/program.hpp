@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -22,7 +23,8 @@ class ProgramTest : public ::testing::Test {
  protected:
   ProgramTest() {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder = std::filesystem::path(::testing::TempDir()) / "crema_whole" / info->name();
+    folder = std::filesystem::path(::testing::TempDir()) / "crema_whole" /
+             (info->name() + std::string("_") + std::to_string(getpid()));
     std::filesystem::remove_all(folder);
     std::filesystem::create_directories(folder);
   }

@@ -80,7 +80,7 @@ TEST_F(VerbsTest, explain_lists_hidden_states) {
   const std::string sequence = "explain --solver=" + fixtures + "sequence_solver.prototxt";
   const Outcome run = crema(sequence);
   ASSERT_EQ(run.code, 0) << run.err;
-  for (const char* text : {"state: lstm/c (1x2x5) goes from each batch to the next", ".solverstate",
+  for (const char* text : {"note: lstm/c (1x2x5) goes from each batch to the next", ".solverstate",
                            "lstm/hidden_weight", "20x5", "rnn/output_bias"})
     EXPECT_TRUE(run.says(text)) << text << "\n" << run.out;
   EXPECT_TRUE(crema(sequence + " --set caffe_compat=true").says("and after a resume"));
