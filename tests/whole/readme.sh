@@ -6,7 +6,9 @@ set -euo pipefail
 source_dir=$1 binary=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
+mkdir -p "$scratch/tests/config"
 cp -r "$source_dir"/{README.md,configs,models} "$scratch"
+cp -r "$source_dir/tests/config/good" "$scratch/tests/config"
 mkdir -p "$scratch/build" && ln -s "$binary" "$scratch/build/crema"
 have_mnist=no
 if [ -d "$source_dir/../shared/data/mnist" ]; then
