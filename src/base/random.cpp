@@ -1,13 +1,33 @@
 #include "base/random.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
+#include "base/parallel.hpp"
+#include "base/simd.hpp"
+
 namespace crema {
 
+namespace {
+
+constexpr uint64_t kMul0 = 0xD2511F53, kMul1 = 0xCD9E8D57;
+constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
+constexpr int64_t kGrain = 1 << 14;  // numbers below which a second thread does not pay
+
+float uniform_of(uint32_t bits) {
+  return static_cast<float>(bits >> 8) * 0x1p-24f;
+}
+
+float normal_of(uint32_t radius, uint32_t angle) {
+  const double u = (static_cast<double>(radius) + 1.0) * 0x1p-32;  // (0, 1]
+  const double v = static_cast<double>(angle) * 0x1p-32;
+  return static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v));
+}
+
+}  // namespace
+
 Philox4 philox4x32(const Philox4& counter, uint64_t key) {
-  constexpr uint64_t kMul0 = 0xD2511F53, kMul1 = 0xCD9E8D57;
-  constexpr uint32_t kWeyl0 = 0x9E3779B9, kWeyl1 = 0xBB67AE85;
   uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
   Philox4 c = counter;
   for (int round = 0; round < 10; ++round) {
@@ -48,15 +68,64 @@ uint64_t RandomStream::bits64(uint64_t element) const {
 }
 
 float RandomStream::uniform(uint64_t element) const {
-  return static_cast<float>(bits(element) >> 8) * 0x1p-24f;
+  return uniform_of(bits(element));
 }
 
 float RandomStream::normal(uint64_t element) const {
   const Philox4 b = block(element / 2);
   const size_t at = element % 2 * 2;
-  const double u = (static_cast<double>(b[at]) + 1.0) * 0x1p-32;  // (0, 1]
-  const double v = static_cast<double>(b[at + 1]) * 0x1p-32;
-  return static_cast<float>(std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v));
+  return normal_of(b[at], b[at + 1]);
+}
+
+// philox4x32 on kBlocks counters side by side, in loops that compilers make vectors of.
+void RandomStream::blocks(uint64_t first, Blocks& out) const {
+  uint32_t k0 = static_cast<uint32_t>(key_), k1 = static_cast<uint32_t>(key_ >> 32);
+  for (int l = 0; l < kBlocks; ++l) {
+    const uint64_t block = first + static_cast<uint64_t>(l);
+    out[0][l] = static_cast<uint32_t>(block);
+    out[1][l] = static_cast<uint32_t>(block >> 32);
+    out[2][l] = static_cast<uint32_t>(index_);
+    out[3][l] = static_cast<uint32_t>(index_ >> 32);
+  }
+  for (int round = 0; round < 10; ++round) {
+    for (int l = 0; l < kBlocks; ++l) {
+      const uint64_t p0 = kMul0 * out[0][l], p1 = kMul1 * out[2][l];
+      out[0][l] = static_cast<uint32_t>(p1 >> 32) ^ out[1][l] ^ k0;
+      out[1][l] = static_cast<uint32_t>(p1);
+      out[2][l] = static_cast<uint32_t>(p0 >> 32) ^ out[3][l] ^ k1;
+      out[3][l] = static_cast<uint32_t>(p0);
+    }
+    k0 += kWeyl0;
+    k1 += kWeyl1;
+  }
+}
+
+void RandomStream::uniforms(uint64_t first, std::span<float> out) const {
+  parallel_for(static_cast<int64_t>(out.size()), kGrain, [&](int64_t begin, int64_t end) {
+    simd::run([&] {
+      Blocks words;
+      auto i = static_cast<uint64_t>(begin);
+      while (i < static_cast<uint64_t>(end)) {
+        const uint64_t block = (first + i) / 4, skip = (first + i) % 4;
+        blocks(block, words);
+        const uint64_t n = std::min<uint64_t>(4 * kBlocks - skip, static_cast<uint64_t>(end) - i);
+        for (uint64_t k = 0; k < n; ++k)
+          out[i + k] = uniform_of(words[(skip + k) % 4][(skip + k) / 4]);
+        i += n;
+      }
+    });
+  });
+}
+
+void RandomStream::normals(uint64_t first, std::span<float> out) const {
+  parallel_for(static_cast<int64_t>(out.size()), kGrain, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<uint64_t>(begin); i < static_cast<uint64_t>(end);) {
+      const Philox4 words = block((first + i) / 2);
+      const uint64_t skip = (first + i) % 2;
+      out[i++] = normal_of(words[2 * skip], words[2 * skip + 1]);
+      if (skip == 0 && i < static_cast<uint64_t>(end)) out[i++] = normal_of(words[2], words[3]);
+    }
+  });
 }
 
 uint64_t RandomStream::below(uint64_t element, uint64_t n) const {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace crema {
@@ -36,10 +37,19 @@ class RandomStream {
   // [0, n), without bias worth naming for n < 2^32. n > 0.
   uint64_t below(uint64_t element, uint64_t n) const;
 
+  // Elements first, first + 1, ... at once, as uniform() and normal() give them one by one; long
+  // spans on several threads.
+  void uniforms(uint64_t first, std::span<float> out) const;
+  void normals(uint64_t first, std::span<float> out) const;
+
   uint64_t key() const { return key_; }
 
  private:
   RandomStream(uint64_t key, uint64_t index) : key_(key), index_(index) {}
+  // Blocks first .. first + kBlocks - 1, word by word.
+  static constexpr int kBlocks = 16;
+  using Blocks = std::array<std::array<uint32_t, kBlocks>, 4>;
+  void blocks(uint64_t first, Blocks& out) const;
   uint64_t key_;
   uint64_t index_;
 };

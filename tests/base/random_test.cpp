@@ -5,6 +5,8 @@
 #include <set>
 #include <vector>
 
+#include "base/simd.hpp"
+
 namespace crema {
 namespace {
 
@@ -54,6 +56,24 @@ TEST(random, a_permutation_visits_everything_once) {
     }
     EXPECT_EQ(seen.size(), n);
   }
+}
+
+TEST(random, many_at_once_are_the_same_as_one_by_one) {
+  const RandomStream stream(11, "many", 5);
+  for (const simd::Isa isa : {simd::Isa::kBaseline, simd::Isa::kAvx2, simd::Isa::kAvx512}) {
+    simd::limit_isa(isa);
+    for (const uint64_t first : {0u, 1u, 2u, 3u, 1000u, 4294967290u})
+      for (const size_t n : {0u, 1u, 5u, 64u, 100u, 50000u}) {
+        std::vector<float> uniforms(n), normals(n);
+        stream.uniforms(4 * first + first % 4, uniforms);
+        stream.normals(2 * first + first % 2, normals);
+        for (size_t i = 0; i < n; i += 1 + n / 100) {
+          ASSERT_EQ(uniforms[i], stream.uniform(4 * first + first % 4 + i)) << first << "+" << i;
+          ASSERT_EQ(normals[i], stream.normal(2 * first + first % 2 + i)) << first << "+" << i;
+        }
+      }
+  }
+  simd::limit_isa(simd::Isa::kAvx512);
 }
 
 TEST(random, elements_are_words_of_their_blocks) {

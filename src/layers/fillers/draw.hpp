@@ -10,15 +10,18 @@
 
 namespace crema::layers {
 
-// out[i] = low + (high - low) * stream.uniform(i), never above high. Blocks of four at a time, the
-// unit in which the stream is made.
+// out[i] = low + (high - low) * stream.uniform(i), never above high.
 inline void draw_uniform(const RandomStream& stream, float low, float high, std::span<float> out) {
   const float range = high - low;
-  for (size_t i = 0; i < out.size(); i += 4) {
-    const Philox4 bits = stream.block(i / 4);
-    for (size_t j = 0; j < std::min<size_t>(4, out.size() - i); ++j)
-      out[i + j] = std::min(high, low + range * (static_cast<float>(bits[j] >> 8) * 0x1p-24f));
-  }
+  stream.uniforms(0, out);
+  for (float& value : out) value = std::min(high, low + range * value);
+}
+
+// out[i] = mean + deviation * stream.normal(i).
+inline void draw_normal(const RandomStream& stream, float mean, float deviation,
+                        std::span<float> out) {
+  stream.normals(0, out);
+  for (float& value : out) value = mean + deviation * value;
 }
 
 inline std::string need_axes(const Shape& shape, const char* filler) {

@@ -36,7 +36,7 @@ void draw_sparse(const caffe::FillerParameter& filler, const Shape& shape,
 void draw(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
           std::span<float> out) {
   if (filler.sparse() >= 0) return draw_sparse(filler, shape, stream, out);
-  for (size_t i = 0; i < out.size(); ++i) out[i] = filler.mean() + filler.std() * stream.normal(i);
+  draw_normal(stream, filler.mean(), filler.std(), out);
 }
 
 CREMA_FILLER("gaussian", FillerType{check, draw});

@@ -14,7 +14,7 @@ std::string check(const caffe::FillerParameter&, const Shape& shape) {
 void draw(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
           std::span<float> out) {
   const auto deviation = static_cast<float>(std::sqrt(2.0 / fan(filler, shape)));
-  for (size_t i = 0; i < out.size(); ++i) out[i] = deviation * stream.normal(i);
+  draw_normal(stream, 0, deviation, out);
 }
 
 CREMA_FILLER("msra", FillerType{check, draw});
