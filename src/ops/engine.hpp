@@ -40,6 +40,9 @@ struct KernelArgs {
 class Kernel {
  public:
   virtual ~Kernel() = default;
+  // What takes long and is needed by the first run() at the latest: compiling. The plan calls it
+  // for all of its kernels, on several threads.
+  virtual void prepare() {}
   // Writes every element of every wanted destination (padding of opaque layouts as zeros).
   // No allocation, no lock.
   virtual void run(const KernelArgs& args) = 0;
@@ -60,6 +63,8 @@ std::unique_ptr<Kernel> function_kernel(Fn fn) {
 }
 
 inline constexpr int kForward = -1;
+// The forward result once more (Again::kWorkspace): same bits, no effect on statistics.
+inline constexpr int kAgain = -2;
 
 // An operand as the plan knows it when it asks.
 struct Operand {
@@ -72,7 +77,7 @@ struct Operand {
 
 struct KernelRequest {
   const Op* op = nullptr;
-  int part = kForward;  // kForward, or an index into op->gradient()
+  int part = kForward;  // kForward, kAgain, or an index into op->gradient()
   DType dtype = DType::kF32;
   bool training = false;          // forward: gradient parts will follow (a workspace may be needed)
   std::vector<Operand> src, dst;  // in a gradient part: as the forward kernel agreed

@@ -27,6 +27,13 @@ struct InPlace {
   int dst, src;
 };
 
+// How a result can be had a second time, cheaply, in the backward pass.
+enum class Again {
+  kNo,
+  kForward,    // by the forward kernel
+  kWorkspace,  // by a kernel of its own, from the sources in reads_again() and the workspace
+};
+
 class Op {
  public:
   virtual ~Op() = default;
@@ -48,6 +55,8 @@ class Op {
     (void)part;
     return {};
   }
+  virtual Again again() const { return Again::kNo; }
+  virtual std::vector<int> reads_again() const { return {}; }
   // Sources that the forward kernel updates in place (running statistics).
   virtual std::vector<int> mutates() const { return {}; }
   // True if row i (axis 0) of every destination depends on no row but i of this source, and on

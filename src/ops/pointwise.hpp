@@ -100,15 +100,15 @@ struct Bias final : Op {
   std::vector<InPlace> gradient_in_place(int part) const override;
 };
 
-// y = x * m / (1 - ratio), m drawn from RandomStream("mask/" + stream, pass). The backward kernel
-// draws the same mask again, so none is kept.
+// y = x * m / (1 - ratio), m drawn from RandomStream("mask/" + stream, pass), by the element's
+// row-major number whatever the layout. The workspace holds the mask, unless it is drawn again.
 struct Dropout final : Op {
   float ratio = 0.5f;
   std::string stream;
 
   const char* kind() const override { return "dropout"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
-  std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}}}; }
+  std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}, true}}; }
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
   std::vector<InPlace> gradient_in_place(int) const override { return {{0, 0}}; }
   std::string describe() const override;

@@ -33,6 +33,7 @@ struct Concat final : Op {
   bool row_wise(int) const override { return axis >= 1; }
   const char* kind() const override { return "concat"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
+  Again again() const override { return Again::kForward; }
   // One part per source: its slice of diff_dst.
   std::vector<GradientPart> gradient() const override;
 };

@@ -59,7 +59,7 @@ struct Lrn final : Op {
   bool row_wise(int) const override { return true; }
   const char* kind() const override { return "lrn"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
-  std::vector<GradientPart> gradient() const override { return {{{0}, {0}, {0}, true}}; }
+  std::vector<GradientPart> gradient() const override { return {{{0}, {0}, {}, true}}; }
   std::string describe() const override;
 };
 

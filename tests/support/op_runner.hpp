@@ -159,7 +159,8 @@ class OpRunner {
   std::optional<Layout> initial_layout(size_t i) const {
     if (i < options_.src_layouts.size()) return options_.src_layouts[i];
     const std::string kind = op_.kind();
-    if (i > 0 && (kind == "convolution" || kind == "inner_product")) return std::nullopt;
+    const bool weighted = kind.ends_with("convolution") || kind.ends_with("inner_product");
+    if (i > 0 && weighted) return std::nullopt;
     return Layout{};
   }
 

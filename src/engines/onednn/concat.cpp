@@ -31,7 +31,7 @@ ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const C
     bindings.push_back({DNNL_ARG_MULTIPLE_SRC + i, Role::kSrc, i, desc->src_desc(i)});
   }
   offer.dst[0] = layout_of(desc->dst_desc());
-  set_primitive(offer, context, *desc, dnnl::concat(*desc), std::move(bindings));
+  set_primitive<dnnl::concat>(offer, context, *desc, std::move(bindings));
   return offer;
 }
 
@@ -52,9 +52,9 @@ ops::Answer backward(const KernelRequest& request, const ops::Concat& op, const 
   ops::Offer offer = blank_offer(request);
   offer.diff_dst[0] = layout_of(whole);
   offer.diff_src[part] = layout_of(slice);
-  set_primitive(offer, context, desc, dnnl::reorder(desc),
-                {{DNNL_ARG_FROM, Role::kDiffDst, 0, from},
-                 {DNNL_ARG_TO, Role::kDiffSrc, request.part, slice}});
+  set_primitive<dnnl::reorder>(offer, context, desc,
+                               {{DNNL_ARG_FROM, Role::kDiffDst, 0, from},
+                                {DNNL_ARG_TO, Role::kDiffSrc, request.part, slice}});
   return offer;
 }
 

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "engines/onednn/convolution_policy.hpp"
-#include "engines/onednn/kernel.hpp"
+#include "engines/onednn/winograd_kernel.hpp"
 
 namespace crema::onednn {
 namespace {
@@ -29,11 +29,11 @@ struct Geometry {
   }
 };
 
-// An algorithm and layouts to try: of source, weights and destination.
+// Layouts to try: of source, weights and destination.
 struct Candidate {
   Desc src, weights, dst;
-  dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct;
 };
+constexpr auto kDirect = dnnl::algorithm::convolution_direct;
 
 using Forward = dnnl::convolution_forward;
 using BackwardData = dnnl::convolution_backward_data;
@@ -41,17 +41,19 @@ using BackwardWeights = dnnl::convolution_backward_weights;
 
 // Always the training kind: a test net, and a layer that is frozen, compute the same bits.
 Forward::primitive_desc forward_desc(const Geometry& g, const Candidate& c, bool bias,
+                                     const dnnl::primitive_attr& attributes,
                                      const Context& context) {
   const Desc b = bias ? plain_desc(g.b) : Desc();
-  return {{dnnl::prop_kind::forward_training, c.algorithm, c.src, c.weights, b, c.dst, g.stride,
+  return {{dnnl::prop_kind::forward_training, kDirect, c.src, c.weights, b, c.dst, g.stride,
            g.dilation, g.pad, g.pad},
-          context.attributes,
+          attributes,
           context.engine};
 }
 
 // oneDNN wants a forward descriptor beside every backward one.
-Forward::primitive_desc hint(const Geometry& g, dnnl::algorithm algorithm, const Context& context) {
-  return forward_desc(g, {any_desc(g.x), any_desc(g.w), any_desc(g.y), algorithm}, false, context);
+Forward::primitive_desc hint(const Geometry& g, const Context& context) {
+  return forward_desc(g, {any_desc(g.x), any_desc(g.w), any_desc(g.y)}, false, context.attributes,
+                      context);
 }
 
 // Channels last, where oneDNN has kernels that need no padding.
@@ -74,26 +76,25 @@ std::vector<std::pair<Desc, Desc>> activations(const KernelRequest& request, con
   return out;
 }
 
-std::vector<Candidate> forward_candidates(const KernelRequest& request, const ops::Convolution& op,
-                                          const Geometry& g) {
+std::vector<Candidate> forward_candidates(const KernelRequest& request, const Geometry& g) {
   const auto fixed = desc_of(request.src[1].layout, plain_desc(g.w));
   std::vector<Candidate> out;
   for (const auto& [src, dst] : activations(request, g)) {
-    for (const auto algorithm : algorithms(op, request.src[0].shape, request.dst[0].shape)) {
-      if (fixed) out.push_back({src, *fixed, dst, algorithm});
-      out.push_back({src, any_desc(g.w), dst, algorithm});
-    }
+    if (fixed) out.push_back({src, *fixed, dst});
+    out.push_back({src, any_desc(g.w), dst});
   }
   return out;
 }
 
-ops::Answer forward(const KernelRequest& request, const ops::Convolution& op,
+ops::Answer forward(const KernelRequest& request, const ops::Convolution& op, const ops::Post& post,
                     const Context& context) {
   const Geometry g(op, request);
   const Desc row_major = plain_desc(g.w);
+  const auto attributes = attributes_with(post);
+  if (!attributes) return ops::Refusal{"no post-op for " + post.function->describe()};
   const auto desc = best_of<Forward::primitive_desc>(
-      forward_candidates(request, op, g),
-      [&](const Candidate& c) { return forward_desc(g, c, op.bias, context); });
+      forward_candidates(request, g),
+      [&](const Candidate& c) { return forward_desc(g, c, op.bias, *attributes, context); });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this convolution"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
 
@@ -105,7 +106,8 @@ ops::Answer forward(const KernelRequest& request, const ops::Convolution& op,
                                    {DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
                                    {DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}};
   if (op.bias) bindings.push_back({DNNL_ARG_BIAS, Role::kSrc, 2, plain_desc(g.b)});
-  set_primitive(offer, context, *desc, Forward(*desc), std::move(bindings));
+  set_primitive<Forward>(offer, context, *desc, std::move(bindings));
+  if (post.sum) add_in_place(offer, request.src.size() - 1, desc->dst_desc());
   return offer;
 }
 
@@ -114,15 +116,13 @@ ops::Answer backward_data(const KernelRequest& request, const ops::Convolution& 
   const Geometry g(op, request);
   const Desc row_major = plain_desc(g.w);
   const Desc x = desc_or_plain(request.src[0]), y = desc_or_plain(request.dst[0]);
-  std::vector<Candidate> candidates;
-  for (const auto algorithm : algorithms(op, request.src[0].shape, request.dst[0].shape)) {
-    candidates.push_back({x, any_desc(g.w), y, algorithm});
-    candidates.push_back({any_desc(g.x), any_desc(g.w), any_desc(g.y), algorithm});
-  }
+  const std::vector<Candidate> candidates = {{x, any_desc(g.w), y},
+                                             {any_desc(g.x), any_desc(g.w), any_desc(g.y)}};
+  const auto fwd = hint(g, context);
   const auto desc = best_of<BackwardData::primitive_desc>(candidates, [&](const Candidate& c) {
     return BackwardData::primitive_desc(
-        {c.algorithm, c.src, c.weights, c.dst, g.stride, g.dilation, g.pad, g.pad},
-        context.attributes, context.engine, hint(g, c.algorithm, context));
+        {kDirect, c.src, c.weights, c.dst, g.stride, g.dilation, g.pad, g.pad}, context.attributes,
+        context.engine, fwd);
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this convolution's gradient"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
@@ -135,10 +135,10 @@ ops::Answer backward_data(const KernelRequest& request, const ops::Convolution& 
   offer.src[1] = layout_of(desc->weights_desc(), row_major);
   offer.diff_dst[0] = layout_of(desc->diff_dst_desc());
   offer.diff_src[0] = layout_of(desc->diff_src_desc());
-  set_primitive(offer, context, *desc, BackwardData(*desc),
-                {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
-                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
-                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
+  set_primitive<BackwardData>(offer, context, *desc,
+                              {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
+                               {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
+                               {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
   return offer;
 }
 
@@ -154,16 +154,15 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::Convolutio
                                                  : request.src[1].layout;  // where weights live
   const auto fixed = desc_of(known, row_major);
   std::vector<Candidate> candidates;
-  for (const auto algorithm : algorithms(op, request.src[0].shape, request.dst[0].shape)) {
-    if (fixed) candidates.push_back({x, *fixed, y, algorithm});
-    candidates.push_back({x, any_desc(g.w), y, algorithm});
-    candidates.push_back({any_desc(g.x), any_desc(g.w), any_desc(g.y), algorithm});
-  }
+  if (fixed) candidates.push_back({x, *fixed, y});
+  candidates.push_back({x, any_desc(g.w), y});
+  candidates.push_back({any_desc(g.x), any_desc(g.w), any_desc(g.y)});
+  const auto fwd = hint(g, context);
   const auto desc = best_of<BackwardWeights::primitive_desc>(candidates, [&](const Candidate& c) {
     return BackwardWeights::primitive_desc(
-        {c.algorithm, c.src, c.weights, bias ? plain_desc(g.b) : Desc(), c.dst, g.stride,
-         g.dilation, g.pad, g.pad},
-        context.attributes, context.engine, hint(g, c.algorithm, context));
+        {kDirect, c.src, c.weights, bias ? plain_desc(g.b) : Desc(), c.dst, g.stride, g.dilation,
+         g.pad, g.pad},
+        context.attributes, context.engine, fwd);
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this convolution's gradient"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
@@ -179,21 +178,36 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::Convolutio
       {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
       {DNNL_ARG_DIFF_WEIGHTS, Role::kDiffSrc, 1, desc->diff_weights_desc()}};
   if (bias) bindings.push_back({DNNL_ARG_DIFF_BIAS, Role::kDiffSrc, 2, plain_desc(g.b)});
-  set_primitive(offer, context, *desc, BackwardWeights(*desc), std::move(bindings));
+  set_primitive<BackwardWeights>(offer, context, *desc, std::move(bindings));
   return offer;
+}
+
+std::optional<ops::Refusal> unfit(const ops::Convolution& op) {
+  if (!op.kernel.empty() && op.kernel.size() <= 3) return std::nullopt;
+  return ops::Refusal{
+      fmt::format("oneDNN convolves over 1 to 3 spatial axes, not {}", op.kernel.size())};
 }
 
 ops::Answer convolution(const KernelRequest& request, const Context& context) {
   const auto& op = static_cast<const ops::Convolution&>(*request.op);
-  if (op.kernel.empty() || op.kernel.size() > 3)
-    return ops::Refusal{
-        fmt::format("oneDNN convolves over 1 to 3 spatial axes, not {}", op.kernel.size())};
-  if (request.part == ops::kForward) return forward(request, op, context);
+  if (auto refusal = unfit(op)) return *refusal;
+  if (const auto w = winograd_for(op, request.src[0].shape, request.dst[0].shape))
+    return winograd(request, op, {}, *w);
+  if (request.part == ops::kForward) return forward(request, op, {}, context);
   return request.part == 0 ? backward_data(request, op, context)
                            : backward_weights(request, op, context);
 }
 
+ops::Answer fused_convolution(const KernelRequest& request, const Context& context) {
+  const auto& op = static_cast<const ops::FusedConvolution&>(*request.op);
+  if (auto refusal = unfit(op.convolution)) return *refusal;
+  if (const auto w = winograd_for(op.convolution, request.src[0].shape, request.dst[0].shape))
+    return winograd(request, op.convolution, op.post, *w);
+  return forward(request, op.convolution, op.post, context);
+}
+
 CREMA_REGISTER(OneDnnKernelTag, "convolution", convolution);
+CREMA_REGISTER(OneDnnKernelTag, "fused_convolution", fused_convolution);
 
 }  // namespace
 }  // namespace crema::onednn

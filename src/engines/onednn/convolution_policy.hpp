@@ -3,23 +3,16 @@
 // kernels and bits.
 #pragma once
 
-#include <dnnl.hpp>
 #include <string_view>
-#include <vector>
 
 #include "ops/engine.hpp"
 #include "ops/linear.hpp"
 
 namespace crema::onednn {
 
-// Algorithms to try, best first. Winograd's F(4x4, 3x3) does 2 to 3 times the work per second for
-// 3x3 kernels of stride 1 with at least 16 channels on both sides, forward and backward, once
-// there are 64 tiles of 4x4 outputs to share the transformed weights. Its results differ from the
-// direct sum by about 1e-5 of the largest.
-std::vector<dnnl::algorithm> algorithms(const ops::Convolution& op, const Shape& x, const Shape& y);
-
 // Whether blocks of 16 channels waste so much of the multiplications (20 and 50 channels: half)
-// that kernels without padding, on channels-last data, win.
+// that kernels without padding, on channels-last data, win. They never do for 1 to 3 input
+// channels, which are not padded.
 bool padding_costs(int64_t in_channels, int64_t out_channels);
 
 // The gradient with respect to one to three channels runs at a tenth to a half of the speed of

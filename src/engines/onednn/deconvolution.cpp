@@ -76,6 +76,7 @@ class WithBias final : public ops::Kernel {
  public:
   WithBias(std::unique_ptr<ops::Kernel> kernel, ChannelView view)
       : kernel_(std::move(kernel)), view_(view) {}
+  void prepare() override { kernel_->prepare(); }
   void run(const ops::KernelArgs& args) override {
     kernel_->run(args);
     auto* y = static_cast<float*>(args.dst[0]);
@@ -117,10 +118,10 @@ ops::Answer forward(const KernelRequest& request, const ops::Deconvolution& op,
   offer.src[0] = layout_of(desc->src_desc());
   offer.src[1] = layout_of(desc->weights_desc(), g.row_major);
   offer.dst[0] = layout_of(desc->dst_desc());
-  set_primitive(offer, context, *desc, Forward(*desc),
-                {{DNNL_ARG_SRC, Role::kSrc, 0, desc->src_desc()},
-                 {DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
-                 {DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}});
+  set_primitive<Forward>(offer, context, *desc,
+                         {{DNNL_ARG_SRC, Role::kSrc, 0, desc->src_desc()},
+                          {DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
+                          {DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}});
   if (op.bias) offer.kernel = std::make_unique<WithBias>(std::move(offer.kernel), *view);
   return offer;
 }
@@ -144,10 +145,10 @@ ops::Answer backward_data(const KernelRequest& request, const ops::Deconvolution
   offer.src[1] = layout_of(desc->weights_desc(), g.row_major);
   offer.diff_dst[0] = layout_of(desc->diff_dst_desc());
   offer.diff_src[0] = layout_of(desc->diff_src_desc());
-  set_primitive(offer, context, *desc, BackwardData(*desc),
-                {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
-                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
-                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
+  set_primitive<BackwardData>(offer, context, *desc,
+                              {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
+                               {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
+                               {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
   return offer;
 }
 
@@ -183,7 +184,7 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::Deconvolut
       {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
       {DNNL_ARG_DIFF_WEIGHTS, Role::kDiffSrc, 1, desc->diff_weights_desc()}};
   if (bias) bindings.push_back({DNNL_ARG_DIFF_BIAS, Role::kDiffSrc, 2, plain_desc(g.b)});
-  set_primitive(offer, context, *desc, BackwardWeights(*desc), std::move(bindings));
+  set_primitive<BackwardWeights>(offer, context, *desc, std::move(bindings));
   return offer;
 }
 

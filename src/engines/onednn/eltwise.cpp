@@ -115,10 +115,10 @@ ops::Answer forward(const KernelRequest& request, const ops::Eltwise& op, const 
       sum ? algorithm::binary_add : algorithm::binary_mul, x,
       sum ? std::pair(coefficient(op, 0), coefficient(op, 1)) : std::pair(1.0f, 1.0f), context);
   if (grade(desc.impl_info_str()) == 0) return refuse_reference(desc.impl_info_str());
-  set_primitive(offer, context, desc, dnnl::binary(desc),
-                {{DNNL_ARG_SRC_0, Role::kSrc, 0, x},
-                 {DNNL_ARG_SRC_1, Role::kSrc, 1, x},
-                 {DNNL_ARG_DST, Role::kDst, 0, x}});
+  set_primitive<dnnl::binary>(offer, context, desc,
+                              {{DNNL_ARG_SRC_0, Role::kSrc, 0, x},
+                               {DNNL_ARG_SRC_1, Role::kSrc, 1, x},
+                               {DNNL_ARG_DST, Role::kDst, 0, x}});
   return offer;
 }
 
@@ -136,10 +136,10 @@ ops::Answer backward(const KernelRequest& request, const ops::Eltwise& op, const
   offer.src[other] = layout_of(x);
   const auto desc = describe_binary(algorithm::binary_mul, x, {1, 1}, context);
   if (grade(desc.impl_info_str()) == 0) return refuse_reference(desc.impl_info_str());
-  set_primitive(offer, context, desc, dnnl::binary(desc),
-                {{DNNL_ARG_SRC_0, Role::kDiffDst, 0, x},
-                 {DNNL_ARG_SRC_1, Role::kSrc, static_cast<int64_t>(other), x},
-                 {DNNL_ARG_DST, Role::kDiffSrc, request.part, x}});
+  set_primitive<dnnl::binary>(offer, context, desc,
+                              {{DNNL_ARG_SRC_0, Role::kDiffDst, 0, x},
+                               {DNNL_ARG_SRC_1, Role::kSrc, static_cast<int64_t>(other), x},
+                               {DNNL_ARG_DST, Role::kDiffSrc, request.part, x}});
   return offer;
 }
 

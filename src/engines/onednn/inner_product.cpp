@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
-#include "engines/onednn/kernel.hpp"
-#include "ops/linear.hpp"
+#include "engines/onednn/post.hpp"
 
 namespace crema::onednn {
 namespace {
@@ -68,13 +67,16 @@ std::vector<Desc> weight_choices(const Geometry& g, const std::optional<Layout>&
 }
 
 // Always the training kind: a test net, and a layer that is frozen, compute the same bits.
-ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op, const Geometry& g,
-                    const Context& context) {
+ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op,
+                    const ops::Post& post, const Context& context) {
+  const Geometry g(op, request);
+  const auto attributes = attributes_with(post);
+  if (!attributes) return ops::Refusal{"no post-op for " + post.function->describe()};
   const auto choices = weight_choices(g, request.src[1].layout);
   const auto desc = best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
     return Forward::primitive_desc(
         {dnnl::prop_kind::forward_training, g.src, weights, op.bias ? g.b : Desc(), g.y},
-        context.attributes, context.engine);
+        *attributes, context.engine);
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
@@ -86,7 +88,7 @@ ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op, c
                                    {DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
                                    {DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}};
   if (op.bias) bindings.push_back({DNNL_ARG_BIAS, Role::kSrc, 2, g.b});
-  set_primitive(offer, context, *desc, Forward(*desc), std::move(bindings));
+  set_primitive<Forward>(offer, context, *desc, std::move(bindings));
   return offer;
 }
 
@@ -109,10 +111,10 @@ ops::Answer backward_data(const KernelRequest& request, const Geometry& g, const
   ops::Offer offer = blank_offer(request);
   offer.src[1] = layout_of(desc->weights_desc(), g.w);
   offer.diff_src[0] = layout_of(desc->diff_src_desc(), g.x);
-  set_primitive(offer, context, *desc, BackwardData(*desc),
-                {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
-                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
-                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
+  set_primitive<BackwardData>(offer, context, *desc,
+                              {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
+                               {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
+                               {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, desc->diff_src_desc()}});
   return offer;
 }
 
@@ -140,19 +142,26 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::InnerProdu
       {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, desc->diff_dst_desc()},
       {DNNL_ARG_DIFF_WEIGHTS, Role::kDiffSrc, 1, desc->diff_weights_desc()}};
   if (bias) bindings.push_back({DNNL_ARG_DIFF_BIAS, Role::kDiffSrc, 2, g.b});
-  set_primitive(offer, context, *desc, BackwardWeights(*desc), std::move(bindings));
+  set_primitive<BackwardWeights>(offer, context, *desc, std::move(bindings));
   return offer;
 }
 
 ops::Answer inner_product(const KernelRequest& request, const Context& context) {
   const auto& op = static_cast<const ops::InnerProduct&>(*request.op);
+  if (request.part == ops::kForward) return forward(request, op, {}, context);
   const Geometry g(op, request);
-  if (request.part == ops::kForward) return forward(request, op, g, context);
   return request.part == 0 ? backward_data(request, g, context)
                            : backward_weights(request, op, g, context);
 }
 
+ops::Answer fused_inner_product(const KernelRequest& request, const Context& context) {
+  const auto& op = static_cast<const ops::FusedInnerProduct&>(*request.op);
+  if (op.post.sum) return ops::Refusal{"no sum after an inner product"};
+  return forward(request, op.product, op.post, context);
+}
+
 CREMA_REGISTER(OneDnnKernelTag, "inner_product", inner_product);
+CREMA_REGISTER(OneDnnKernelTag, "fused_inner_product", fused_inner_product);
 
 }  // namespace
 }  // namespace crema::onednn

@@ -23,8 +23,8 @@ void* address(const ops::KernelArgs& args, Role role, int64_t index) {
   return nullptr;
 }
 
-Call::Call(const Context& context, dnnl::primitive primitive, const std::vector<Binding>& bindings)
-    : primitive_(std::move(primitive)), stream_(context.stream) {
+Call::Call(const Context& context, Maker make, const std::vector<Binding>& bindings)
+    : make_(std::move(make)), stream_(context.stream) {
   for (const Binding& binding : bindings) {
     slots_.push_back({dnnl::memory(binding.desc, context.engine, DNNL_MEMORY_NONE), binding.role,
                       binding.index});
@@ -32,7 +32,12 @@ Call::Call(const Context& context, dnnl::primitive primitive, const std::vector<
   }
 }
 
+void Call::prepare() {
+  if (!primitive_) primitive_ = make_();
+}
+
 void Call::run(const ops::KernelArgs& args) {
+  prepare();
   for (Slot& slot : slots_) slot.memory.set_data_handle(address(args, slot.role, slot.index));
   // The C call: the C++ one builds a vector of arguments every time.
   const dnnl_status_t status = dnnl_primitive_execute(

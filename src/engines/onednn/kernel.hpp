@@ -39,7 +39,10 @@ void* address(const ops::KernelArgs& args, Role role, int64_t index);
 // One primitive with its memory objects, made once; running it only sets pointers.
 class Call {
  public:
-  Call(const Context& context, dnnl::primitive primitive, const std::vector<Binding>& bindings);
+  using Maker = std::function<dnnl::primitive()>;
+  // Making a primitive compiles it: that is left to prepare(), or to the first run.
+  Call(const Context& context, Maker make, const std::vector<Binding>& bindings);
+  void prepare();
   void run(const ops::KernelArgs& args);
 
  private:
@@ -48,6 +51,7 @@ class Call {
     Role role;
     int64_t index;
   };
+  Maker make_;
   dnnl::primitive primitive_;
   dnnl::stream stream_;
   std::vector<Slot> slots_;
@@ -58,6 +62,7 @@ class Call {
 class PrimitiveKernel final : public ops::Kernel {
  public:
   explicit PrimitiveKernel(Call call) : call_(std::move(call)) {}
+  void prepare() override { call_.prepare(); }
   void run(const ops::KernelArgs& args) override { call_.run(args); }
 
  private:
@@ -77,16 +82,17 @@ class FunctionKernel final : public ops::Kernel {
 // All operands plain, to be amended.
 ops::Offer blank_offer(const ops::KernelRequest& request);
 
-// An offer whose kernel is this primitive; `bindings` need not name the scratchpad.
-template <class PrimitiveDesc>
+// An offer whose kernel is the primitive described; `bindings` need not name the scratchpad.
+template <class Primitive, class PrimitiveDesc>
 void set_primitive(ops::Offer& offer, const Context& context, const PrimitiveDesc& desc,
-                   const dnnl::primitive& primitive, std::vector<Binding> bindings) {
+                   std::vector<Binding> bindings) {
   const Desc scratch = desc.scratchpad_desc();
   offer.scratch_bytes = scratch.get_size();
   if (offer.scratch_bytes > 0)
     bindings.push_back({DNNL_ARG_SCRATCHPAD, Role::kScratch, 0, scratch});
   offer.implementation = desc.impl_info_str();
-  offer.kernel = std::make_unique<PrimitiveKernel>(Call(context, primitive, bindings));
+  offer.kernel = std::make_unique<PrimitiveKernel>(Call(
+      context, [desc] { return Primitive(desc); }, bindings));
 }
 
 // Whether oneDNN's AVX-512 kernels are in use; some of those for AVX2 lose against simpler ones.

@@ -1,4 +1,5 @@
 #include "engines/onednn/kernel.hpp"
+#include "engines/onednn/lrn_blocks.hpp"
 #include "ops/spatial.hpp"
 
 namespace crema::onednn {
@@ -58,7 +59,7 @@ ops::Answer forward(const KernelRequest& request, const ops::Lrn& op, const Cont
       offer.workspace_bytes = workspace.get_size();
       bindings.push_back({DNNL_ARG_WORKSPACE, Role::kWorkspace, 0, workspace});
     }
-    set_primitive(offer, context, pair.forward, Forward(pair.forward), std::move(bindings));
+    set_primitive<Forward>(offer, context, pair.forward, std::move(bindings));
     return offer;
   }
   return refuse_reference(last);
@@ -71,16 +72,55 @@ ops::Answer backward(const KernelRequest& request, const ops::Lrn& op, const Con
     return refuse_reference(pair.backward->impl_info_str());
   ops::Offer offer = blank_offer(request);
   offer.src[0] = offer.dst[0] = offer.diff_dst[0] = offer.diff_src[0] = layout_of(x);
-  set_primitive(offer, context, *pair.backward, Backward(*pair.backward),
-                {{DNNL_ARG_SRC, Role::kSrc, 0, x},
-                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, x},
-                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, x},
-                 {DNNL_ARG_WORKSPACE, Role::kWorkspace, 0, pair.forward.workspace_desc()}});
+  set_primitive<Backward>(
+      offer, context, *pair.backward,
+      {{DNNL_ARG_SRC, Role::kSrc, 0, x},
+       {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, x},
+       {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, x},
+       {DNNL_ARG_WORKSPACE, Role::kWorkspace, 0, pair.forward.workspace_desc()}});
+  return offer;
+}
+
+// Across channels: our own kernel, in the blocks that x has, or in blocks if it is plain. Empty if
+// it cannot do it.
+std::optional<ops::Offer> in_blocks(const KernelRequest& request, const ops::Lrn& op) {
+  const Shape& shape = request.src[0].shape;
+  if (op.within_channel || shape.rank() != 4) return std::nullopt;
+  Desc x = desc_or_plain(request.src[0]);
+  auto view = ChannelView::of(x);
+  if (!view || view->flat()) {
+    x = {shape.dims(), dnnl::memory::data_type::f32,
+         has_wide_kernels() ? Tag::aBcd16b : Tag::aBcd8b};
+    view = ChannelView::of(x);
+  }
+  BlockLrn lrn;
+  lrn.view = *view;
+  lrn.reach = (op.size - 1) / 2;
+  lrn.base = op.k;
+  lrn.factor = op.alpha / static_cast<float>(op.size);
+  lrn.beta = op.beta;
+  if (!possible(lrn)) return std::nullopt;
+  ops::Offer offer = blank_offer(request);
+  offer.implementation = "blocked loops";
+  offer.scratch_bytes = lrn.scratch_bytes();
+  offer.src[0] = offer.dst[0] = layout_of(x);
+  const bool backwards = request.part != ops::kForward;
+  if (backwards) offer.diff_dst[0] = offer.diff_src[0] = layout_of(x);
+  offer.kernel = std::make_unique<FunctionKernel>([lrn, backwards](const ops::KernelArgs& a) {
+    const auto* from = static_cast<const float*>(a.src[0]);
+    auto* scratch = static_cast<float*>(a.scratch);
+    if (backwards)
+      lrn_backward(lrn, from, static_cast<const float*>(a.diff_dst[0]),
+                   static_cast<float*>(a.diff_src[0]), scratch);
+    else
+      lrn_forward(lrn, from, static_cast<float*>(a.dst[0]), scratch);
+  });
   return offer;
 }
 
 ops::Answer lrn(const KernelRequest& request, const Context& context) {
   const auto& op = static_cast<const ops::Lrn&>(*request.op);
+  if (auto offer = in_blocks(request, op)) return std::move(*offer);
   return request.part == ops::kForward ? forward(request, op, context)
                                        : backward(request, op, context);
 }

@@ -10,8 +10,6 @@
 namespace crema::onednn {
 namespace {
 
-constexpr int64_t kGrain = 4096;  // elements below which a second thread does not pay
-
 // The part inside the image of the window of output o.
 struct Window {
   int64_t begin, end;
@@ -84,12 +82,11 @@ void forward_plane(const MaxPooling& p, int64_t valid, const float* x, float* y,
 // fn(plane, channels in it that are not padding) for every plane.
 template <class Fn>
 void each_plane(const MaxPooling& p, Fn&& fn) {
-  const int64_t size = p.src.positions * p.src.lanes;
-  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, size));
-  parallel_for(p.src.batch * p.src.blocks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t plane = begin; plane < end; ++plane)
-      fn(plane, p.src.channels - plane % p.src.blocks * p.src.lanes);
-  });
+  parallel_for(p.src.batch * p.src.blocks, grain_of(p.src.panel_floats()),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t plane = begin; plane < end; ++plane)
+                   fn(plane, p.src.channels - plane % p.src.blocks * p.src.lanes);
+               });
 }
 
 template <int kLanes>
@@ -123,13 +120,11 @@ size_t MaxPooling::position_bytes() const {
 }
 
 void max_pool(const MaxPooling& p, const float* x, float* y, int32_t* positions) {
-  with_lanes(p.src.lanes, [&](auto lanes) {
-    if constexpr (lanes() >= 4) forward<lanes()>(p, x, y, positions);
-  });
+  with_rows(p.src, [&](auto lanes) { forward<lanes()>(p, x, y, positions); });
 }
 
 void max_pool_gradient(const MaxPooling& p, const int32_t* positions, const float* dy, float* dx) {
-  with_lanes(p.src.lanes, [&](auto lanes) { backward<lanes()>(p, positions, dy, dx); });
+  with_rows(p.src, [&](auto lanes) { backward<lanes()>(p, positions, dy, dx); });
 }
 
 }  // namespace crema::onednn

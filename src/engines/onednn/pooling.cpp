@@ -92,7 +92,7 @@ std::optional<MaxPooling> own_maximum(const ops::Pooling& op, const KernelReques
                                       const Desc& x, const Desc& y) {
   if (op.method != ops::PoolMethod::kMax || has_wide_kernels()) return std::nullopt;
   const auto src = ChannelView::of(x), dst = ChannelView::of(y);
-  const bool fits = src && dst && src->lanes > 1 && src->lanes == dst->lanes;
+  const bool fits = src && dst && src->blocked() && dst->blocked() && src->lanes == dst->lanes;
   const Shape& shape = request.src[0].shape;
   if (!fits || src->positions > std::numeric_limits<int32_t>::max()) return std::nullopt;
   return MaxPooling{*src, *dst, shape[2], shape[3], op};
@@ -146,7 +146,7 @@ ops::Answer pooling(const KernelRequest& request, const Context& context) {
       offer.diff_src[0] = layout_of(bwd.diff_src_desc());
       bindings.push_back({DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, bwd.diff_dst_desc()});
       bindings.push_back({DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, bwd.diff_src_desc()});
-      set_primitive(offer, context, bwd, Backward(bwd), std::move(bindings));
+      set_primitive<Backward>(offer, context, bwd, std::move(bindings));
       return offer;
     }
   }
@@ -155,7 +155,7 @@ ops::Answer pooling(const KernelRequest& request, const Context& context) {
   if (keeps) offer.workspace_bytes = workspace.get_size();
   bindings.push_back({DNNL_ARG_SRC, Role::kSrc, 0, fwd.src_desc()});
   bindings.push_back({DNNL_ARG_DST, Role::kDst, 0, fwd.dst_desc()});
-  set_primitive(offer, context, fwd, Forward(fwd), std::move(bindings));
+  set_primitive<Forward>(offer, context, fwd, std::move(bindings));
   return offer;
 }
 

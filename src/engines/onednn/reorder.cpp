@@ -14,6 +14,10 @@ using PrimitiveDesc = dnnl::reorder::primitive_desc;
 class TwoSteps final : public ops::Kernel {
  public:
   TwoSteps(Call first, Call second) : first_(std::move(first)), second_(std::move(second)) {}
+  void prepare() override {
+    first_.prepare();
+    second_.prepare();
+  }
   void run(const ops::KernelArgs& args) override {
     first_.run(args);
     second_.run(args);
@@ -46,11 +50,11 @@ void two_steps(ops::Offer& offer, const OneDnnLayout& from, const OneDnnLayout& 
                      first.scratchpad_desc()};
   const Binding pad2{DNNL_ARG_SCRATCHPAD, Role::kScratch, static_cast<int64_t>(own),
                      second.scratchpad_desc()};
-  Call a(context, dnnl::reorder(first),
+  Call a(context, [first] { return dnnl::reorder(first); },
          {{DNNL_ARG_FROM, Role::kSrc, 0, from.desc()},
           {DNNL_ARG_TO, Role::kScratch, 0, from.row_major()},
           pad1});
-  Call b(context, dnnl::reorder(second),
+  Call b(context, [second] { return dnnl::reorder(second); },
          {{DNNL_ARG_FROM, Role::kScratch, 0, to.row_major()},
           {DNNL_ARG_TO, Role::kDst, 0, to.desc()},
           pad2});
@@ -76,8 +80,8 @@ ops::Answer reorder(const KernelRequest& request, const Context& context) {
   const Desc a = from != nullptr ? from->desc() : to->row_major();
   const Desc b = to != nullptr ? to->desc() : from->row_major();
   const PrimitiveDesc desc = describe(a, b, context);
-  set_primitive(offer, context, desc, dnnl::reorder(desc),
-                {{DNNL_ARG_FROM, Role::kSrc, 0, a}, {DNNL_ARG_TO, Role::kDst, 0, b}});
+  set_primitive<dnnl::reorder>(
+      offer, context, desc, {{DNNL_ARG_FROM, Role::kSrc, 0, a}, {DNNL_ARG_TO, Role::kDst, 0, b}});
   return offer;
 }
 

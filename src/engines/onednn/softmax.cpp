@@ -18,17 +18,17 @@ ops::Answer softmax(const KernelRequest& request, const Context& context) {
   if (request.part == ops::kForward) {
     if (grade(fwd.impl_info_str()) == 0) return refuse_reference(fwd.impl_info_str());
     offer.src[0] = offer.dst[0] = layout_of(y);
-    set_primitive(offer, context, fwd, Forward(fwd),
-                  {{DNNL_ARG_SRC, Role::kSrc, 0, y}, {DNNL_ARG_DST, Role::kDst, 0, y}});
+    set_primitive<Forward>(offer, context, fwd,
+                           {{DNNL_ARG_SRC, Role::kSrc, 0, y}, {DNNL_ARG_DST, Role::kDst, 0, y}});
     return offer;
   }
   const Backward::primitive_desc bwd({y, y, op.axis}, context.attributes, context.engine, fwd);
   if (grade(bwd.impl_info_str()) == 0) return refuse_reference(bwd.impl_info_str());
   offer.dst[0] = offer.diff_dst[0] = offer.diff_src[0] = layout_of(y);
-  set_primitive(offer, context, bwd, Backward(bwd),
-                {{DNNL_ARG_DST, Role::kDst, 0, y},
-                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, y},
-                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, y}});
+  set_primitive<Backward>(offer, context, bwd,
+                          {{DNNL_ARG_DST, Role::kDst, 0, y},
+                           {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, y},
+                           {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, y}});
   return offer;
 }
 

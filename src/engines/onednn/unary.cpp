@@ -48,8 +48,8 @@ ops::Answer primitive(const KernelRequest& request, const ops::Unary& op, algori
   if (request.part == ops::kForward) {
     if (grade(fwd.impl_info_str()) == 0) return refuse_reference(fwd.impl_info_str());
     offer.src[0] = offer.dst[0] = layout_of(x);
-    set_primitive(offer, context, fwd, Forward(fwd),
-                  {{DNNL_ARG_SRC, Role::kSrc, 0, x}, {DNNL_ARG_DST, Role::kDst, 0, x}});
+    set_primitive<Forward>(offer, context, fwd,
+                           {{DNNL_ARG_SRC, Role::kSrc, 0, x}, {DNNL_ARG_DST, Role::kDst, 0, x}});
     return offer;
   }
   const Backward::primitive_desc bwd({kind, x, x, p, 0.0f}, context.attributes, context.engine,
@@ -58,10 +58,10 @@ ops::Answer primitive(const KernelRequest& request, const ops::Unary& op, algori
   offer.src[0] = offer.dst[0] = offer.diff_dst[0] = offer.diff_src[0] = layout_of(x);
   const Binding value = op.gradient_from_dst() ? Binding{DNNL_ARG_DST, Role::kDst, 0, x}
                                                : Binding{DNNL_ARG_SRC, Role::kSrc, 0, x};
-  set_primitive(offer, context, bwd, Backward(bwd),
-                {value,
-                 {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, x},
-                 {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, x}});
+  set_primitive<Backward>(offer, context, bwd,
+                          {value,
+                           {DNNL_ARG_DIFF_DST, Role::kDiffDst, 0, x},
+                           {DNNL_ARG_DIFF_SRC, Role::kDiffSrc, 0, x}});
   return offer;
 }
 

@@ -81,13 +81,13 @@ void forward(const Geometry& g, const ops::KernelArgs& args) {
 
 template <class T>
 void gradient(const Geometry& g, const ops::KernelArgs& args) {
-  const T *x = src<T>(args, 0), *y = dst<T>(args, 0), *dy = diff_dst<T>(args, 0);
+  const T *x = src<T>(args, 0), *dy = diff_dst<T>(args, 0);
   const T* s = static_cast<const T*>(args.workspace);
   T *ratio = static_cast<T*>(args.scratch), *dx = diff_src<T>(args, 0);
-  parallel_for(g.count(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) ratio[i] = dy[i] * y[i] / s[i];
-  });
   const T factor = static_cast<T>(2 * g.factor * g.beta), exponent = static_cast<T>(-g.beta);
+  parallel_for(g.count(), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) ratio[i] = dy[i] * x[i] * std::pow(s[i], exponent) / s[i];
+  });
   parallel_each(g.batch * g.channels, g.cost(), [&](int64_t p) {
     const int64_t first = p * g.plane();
     sum_around(g, p, ratio, dx + first);

@@ -1,3 +1,7 @@
+#include <functional>
+
+#include "base/parallel.hpp"
+#include "base/simd.hpp"
 #include "blocked.hpp"
 #include "engines/onednn/kernel.hpp"
 #include "ops/linear.hpp"
@@ -29,8 +33,14 @@ const Case kCases[] = {
     {{2, 16, 21}, 24, {3}, {1}, {1}, {1}},
     {{2, 16, 5, 6, 7}, 16, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, {1, 1, 1}},
     {{1, 8, 3, 3}, 8, {3, 3}, {3, 3}, {2, 2}, {1, 1}},
-    {{2, 48, 23, 25}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}},  // enough for Winograd
+    // Enough tiles for Winograd: odd sizes, padded channels, groups, all paddings.
+    {{2, 48, 23, 25}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
     {{3, 16, 20, 22}, 40, {3, 3}, {1, 1}, {0, 0}, {1, 1}, 1, false},
+    {{3, 20, 18, 19}, 16, {3, 3}, {1, 1}, {2, 0}, {1, 1}},
+    {{2, 64, 23, 25}, 96, {3, 3}, {1, 1}, {1, 1}, {1, 1}, 2},
+    {{16, 20, 12, 12}, 50, {5, 5}, {1, 1}, {0, 0}, {1, 1}},
+    {{3, 16, 21, 23}, 48, {5, 5}, {1, 1}, {2, 2}, {1, 1}},
+    {{5, 32, 13, 14}, 32, {5, 5}, {1, 1}, {4, 3}, {1, 1}, 2, false},
 };
 
 TEST_F(Convolution, convolution_equals_the_reference_on_plain_sources) {
@@ -81,30 +91,100 @@ TEST_F(Convolution, output_is_blocked_and_the_next_op_takes_it_as_it_is) {
   EXPECT_EQ(after.forward_offer().src[0], y);
 }
 
-TEST_F(Convolution, winograd_takes_over_from_64_tiles) {
-  if (!onednn::has_wide_kernels()) GTEST_SKIP() << "skipped: this processor has no AVX-512";
-  Case c{{1, 16, 32, 32}, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
-  const auto implementation = [&] {
+TEST_F(Convolution, winograd_takes_over_where_it_pays) {
+  const Case base{{1, 16, 32, 32}, 16, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+  const auto implementation = [&](const std::function<void(Case&)>& change) {
+    Case c = base;
+    change(c);
     const ops::Convolution op = op_of(c);
     return OpRunner(engine, op, inputs_of(c)).forward_offer().implementation;
   };
-  EXPECT_NE(implementation().find("wino"), std::string::npos) << implementation();
-  c.x = {1, 16, 32, 28};  // 8 x 7 tiles
-  EXPECT_EQ(implementation().find("wino"), std::string::npos) << implementation();
-  c.x = {4, 15, 32, 32};
-  EXPECT_EQ(implementation().find("wino"), std::string::npos) << implementation();
-  c.x = {4, 16, 32, 32};
-  c.stride = {2, 2};
-  EXPECT_EQ(implementation().find("wino"), std::string::npos) << implementation();
+  EXPECT_EQ(implementation([](Case&) {}), "winograd_4x3");
+  EXPECT_EQ(implementation([](Case& c) { c.kernel = {5, 5}, c.pad = {2, 2}; }), "winograd_4x5");
+  EXPECT_EQ(implementation([](Case& c) {
+              c.x = {1, 64, 32, 32}, c.outputs = 32, c.groups = 2;
+            }),
+            "winograd_4x3");
+  const std::vector<std::function<void(Case&)>> others = {
+      [](Case& c) {
+        c.x = {1, 16, 32, 28};
+      },  // 8 x 7 tiles
+      [](Case& c) {
+        c.x = {4, 15, 32, 32};
+      },
+      [](Case& c) {
+        c.x = {4, 16, 32, 32}, c.stride = {2, 2};
+      },
+      [](Case& c) {
+        c.kernel = {3, 1}, c.pad = {1, 0};
+      },
+      [](Case& c) {
+        c.kernel = {7, 7}, c.pad = {3, 3};
+      },
+      [](Case& c) {
+        c.pad = {3, 3};
+      },
+      [](Case& c) {
+        c.x = {4, 40, 32, 32}, c.outputs = 40, c.groups = 2;
+      }};
+  for (size_t i = 0; i < others.size(); ++i)
+    EXPECT_EQ(implementation(others[i]).find("winograd"), std::string::npos) << i;
+}
+
+TEST_F(Convolution, winograd_needs_no_other_layout_of_the_weights_for_the_gradient) {
+  const Case c{{2, 32, 24, 24}, 32, {5, 5}, {1, 1}, {2, 2}, {1, 1}};
+  const ops::Convolution op = op_of(c);
+  OpRunner run(engine, op, inputs_of(c));
+  const Layout weights = run.forward_offer().src[1];
+  EXPECT_FALSE(weights.plain());
+  ops::KernelRequest request;
+  request.op = &op;
+  request.part = 0;
+  request.training = true;
+  for (const Values& v : inputs_of(c)) {
+    request.src.push_back({v.shape, Layout(), true});
+    request.diff_src.push_back({v.shape, std::nullopt, true});
+  }
+  request.dst = request.diff_dst = {{run.dst_shapes()[0], Layout(), true}};
+  const auto answer = engine.offer(request);
+  EXPECT_EQ(std::get<ops::Offer>(answer).src[1], weights);
+}
+
+TEST_F(Convolution, winograd_on_lesser_instruction_sets) {
+  for (const simd::Isa isa : {simd::Isa::kBaseline, simd::Isa::kAvx2}) {
+    simd::limit_isa(isa);
+    for (const Case& c : kCases) {
+      const ops::Convolution op = op_of(c);
+      SCOPED_TRACE(c.x.text() + " " + op.describe());
+      OpRunner run(engine, op, inputs_of(c));
+      if (!run.accepts() || run.forward_offer().implementation.find("winograd") != 0) continue;
+      EXPECT_EQ(expect_same(engine, reference, op, inputs_of(c), kTolerance), "");
+    }
+  }
+  simd::limit_isa(simd::Isa::kAvx512);
+}
+
+TEST_F(Convolution, winograd_forward_does_not_depend_on_the_number_of_threads) {
+  const Case c{{3, 48, 23, 25}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
+  const ops::Convolution op = op_of(c);
+  const int before = compute_threads();
+  std::optional<std::vector<double>> y;
+  for (const int threads : {1, 2, 3}) {
+    start_compute_threads(threads);
+    OpRunner run(engine, op, inputs_of(c));
+    const std::vector<double> now = run.forward()[0].v;
+    EXPECT_EQ(now, y.value_or(now)) << threads;
+    y = now;
+  }
+  start_compute_threads(before);
 }
 
 TEST_F(Convolution, channels_that_blocks_would_pad_much_come_last) {
   if (!onednn::has_wide_kernels()) GTEST_SKIP() << "skipped: this processor has no AVX-512";
-  for (const int i : {0, 1}) {
-    const ops::Convolution op = op_of(kCases[i]);
-    OpRunner run(engine, op, inputs_of(kCases[i]));
-    EXPECT_EQ(run.forward_offer().dst[0].text(), "acdb") << i;
-  }
+  const Case c{{4, 20, 12, 12}, 50, {1, 1}, {1, 1}, {0, 0}, {1, 1}};
+  const ops::Convolution op = op_of(c);
+  OpRunner run(engine, op, inputs_of(c));
+  EXPECT_EQ(run.forward_offer().dst[0].text(), "acdb");
 }
 
 TEST_F(Convolution, a_test_net_computes_the_bits_of_a_training_net) {

@@ -1,3 +1,4 @@
+#include "base/simd.hpp"
 #include "blocked.hpp"
 #include "ops/spatial.hpp"
 
@@ -51,10 +52,33 @@ TEST_F(Lrn, plain_sources_are_blocked_for_training) {
 }
 
 TEST_F(Lrn, slow_loops_are_refused_with_their_name) {
-  const ops::Lrn op = op_of(false, 5);
+  const ops::Lrn op = op_of(false, 5, 0.6f);  // no power that roots make
   OpRunner run(engine, op, {random_values({2, 20, 9, 11}, 1)});
   EXPECT_FALSE(run.accepts());
   EXPECT_NE(run.refusal().find("oneDNN has only its reference loops for this"), std::string::npos);
+}
+
+TEST_F(Lrn, across_channels_in_every_layout_of_blocks_and_on_every_instruction_set) {
+  using Tag = dnnl::memory::format_tag;
+  for (const simd::Isa isa : {simd::Isa::kBaseline, simd::Isa::kAvx2, simd::Isa::kAvx512}) {
+    simd::limit_isa(isa);
+    for (const float beta : {0.5f, 0.75f, 1.0f})
+      for (const int64_t size : {1, 3, 5, 21, 33})
+        for (const int64_t channels : {3, 16, 20, 40})
+          for (const Tag tag : {Tag::abcd, Tag::aBcd8b, Tag::aBcd16b, Tag::acdb}) {
+            const ops::Lrn op = op_of(false, size, beta);
+            const Shape shape{2, channels, 3, 5};
+            SCOPED_TRACE(fmt::format("{} beta {} channels {}", op.describe(), beta, channels));
+            RunOptions options;
+            if (tag != Tag::abcd) options.src_layouts = {with_tag(shape, tag)};
+            options.diff_dst_like_dst = true;
+            const std::vector<Values> x = {random_values(shape, 1)};
+            EXPECT_EQ(expect_same(engine, reference, op, x, kTolerance, options), "");
+            OpRunner run(engine, op, x, options);
+            EXPECT_EQ(run.forward_offer().workspace_bytes, 0u);
+          }
+  }
+  simd::limit_isa(simd::Isa::kAvx512);
 }
 
 }  // namespace

@@ -207,11 +207,60 @@ TEST_F(Pointwise, scale_and_bias_refusals) {
   OpRunner other(engine, by_image, images, blocked_sources(images));
   EXPECT_FALSE(other.accepts());
   EXPECT_EQ(other.refusal(), "only one number per channel (axis 1)");
-  RunOptions last_channels;
-  last_channels.src_layouts = {with_tag({2, 8, 3, 3}, dnnl::memory::format_tag::acdb)};
-  OpRunner nhwc(engine, op, inputs, last_channels);
-  EXPECT_FALSE(nhwc.accepts());
-  EXPECT_EQ(nhwc.refusal(), "only on layouts with blocks of channels");
+  RunOptions turned;
+  turned.src_layouts = {with_tag({2, 8, 3, 3}, dnnl::memory::format_tag::bacd)};
+  OpRunner odd(engine, op, inputs, turned);
+  EXPECT_FALSE(odd.accepts());
+  EXPECT_EQ(odd.refusal(), "only on layouts with blocks of channels");
+}
+
+TEST_F(Pointwise, scale_and_bias_of_channels_that_come_last) {
+  for (const int64_t channels : {8, 20, 32}) {
+    const Shape shape{2, channels, 3, 5};
+    RunOptions options;
+    options.src_layouts = {with_tag(shape, dnnl::memory::format_tag::acdb)};
+    options.diff_dst_like_dst = true;
+    ops::Scale op;
+    op.bias = true;
+    const std::vector<Values> inputs = {random_values(shape, 1), random_values({channels}, 2),
+                                        random_values({channels}, 3)};
+    EXPECT_EQ(expect_same(engine, reference, op, inputs, kTolerance, options), "");
+    EXPECT_EQ(
+        expect_same(engine, reference, ops::Bias{}, {inputs[0], inputs[1]}, kTolerance, options),
+        "");
+  }
+}
+
+TEST_F(Pointwise, dropout_draws_the_reference_mask_in_every_layout) {
+  using Tag = dnnl::memory::format_tag;
+  ops::Dropout op;
+  op.ratio = 0.4f;
+  op.stream = "drop";
+  const auto check = [&](const Shape& shape, RunOptions options) {
+    options.step = {.seed = 3, .iteration = 1, .pass = 9};
+    SCOPED_TRACE(shape.text());
+    const std::vector<Values> x = {random_values(shape, 1)};
+    for (const bool training : {true, false}) {
+      options.training = training;
+      OpRunner a(engine, op, x, options);
+      RunOptions plain;
+      plain.step = options.step;
+      OpRunner b(reference, op, x, plain);
+      EXPECT_EQ(a.forward()[0].v, b.forward()[0].v);
+      if (!training) continue;
+      const Values dy = random_values(shape, 2);
+      EXPECT_EQ(a.gradient(0, {dy})[0]->v, b.gradient(0, {dy})[0]->v);
+    }
+  };
+  for (const Shape& shape : {Shape{37}, Shape{5, 37}, Shape{2, 16}, Shape{3, 20, 7, 5}, Shape{}})
+    check(shape, {});
+  for (const Tag tag : {Tag::aBcd8b, Tag::aBcd16b, Tag::acdb})
+    for (const Shape& shape : {Shape{3, 20, 7, 5}, Shape{2, 64, 40, 30}}) {
+      RunOptions options;
+      options.src_layouts = {with_tag(shape, tag)};
+      options.diff_dst_like_dst = true;
+      check(shape, options);
+    }
 }
 
 }  // namespace

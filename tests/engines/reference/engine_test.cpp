@@ -157,6 +157,7 @@ TEST(Engine, EveryKindHasAKernel) {
                                       "dropout",
                                       "eltwise",
                                       "euclidean_loss",
+                                      "fold_batch_norm",
                                       "gather",
                                       "gradient_scale",
                                       "hinge_loss",
