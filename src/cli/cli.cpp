@@ -50,7 +50,8 @@ Flags (one dash or two):
   --shape=data:3x64x64,...      with --synthetic, explain, plan: shapes of one sample of the inputs
   --epoch_samples=N  explain: samples in an epoch, where the data are missing
   --engines=A,B      onednn, openblas, reference, in order of preference
-  --plan_skip=PASS   leaves out a pass of the plan: freeze (pruning), inplace, memory
+  --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post),
+                     recompute, freeze (pruning), inplace, memory
   --help, --version
 
 Exit codes: 0 done, 1 command line, 2 definition, 3 unmatched rule, 4 data, 5 not a number,

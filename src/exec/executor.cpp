@@ -26,6 +26,8 @@ Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore>
     if (buffer.storage == Storage::kOutside) outside_values_.push_back(buffer.index);
   fill_constants();
   allocate_carried();
+  for (const Step& step : plan_->steps)
+    for (const bool mutated : step.mutates) mutates_ |= mutated;
   bound_.resize(plan_->steps.size());
   // The plans of later segments may never run: they take their memory when they do.
   if (plan_->segment == 0) settle();
@@ -57,9 +59,10 @@ void Executor::set_outside(int value, const void* data) {
 void Executor::fill_constants() {
   for (size_t b = 0; b < owned_.size(); ++b) {
     const Buffer& buffer = plan_->buffers[b];
+    if (buffer.storage == Storage::kDerived) owned_[b] = std::make_unique<Arena>(buffer.bytes);
     if (buffer.storage != Storage::kConstant) continue;
     owned_[b] = std::make_unique<Arena>(buffer.bytes);
-    const float number = plan_->graph->values[buffer.index].constant;
+    const float number = plan_->program.values[buffer.index].constant;
     if (plan_->dtype == DType::kF64)
       std::fill_n(reinterpret_cast<double*>(owned_[b]->data()), buffer.bytes / 8, number);
     else
@@ -113,6 +116,7 @@ void* Executor::buffer_address(int index) const {
       return (*params_)[buffer.index].gradient();
     case Storage::kConstant:
     case Storage::kCarried:
+    case Storage::kDerived:
       return owned_[index]->data();
     case Storage::kInput:
       return const_cast<void*>(inputs_[buffer.index]);
@@ -187,7 +191,10 @@ void Executor::run(int begin, int end, const ops::StepInfo& info) {
 double Executor::forward(const ops::StepInfo& step) {
   settle();
   load_carried();
-  run(0, plan_->forward_steps, step);
+  const bool stale = derived_from_ != params_->version();
+  run(stale ? 0 : plan_->derived_steps, plan_->forward_steps, step);
+  derived_from_ = params_->version();
+  if (mutates_) params_->changed();
   save_carried();
   return loss();
 }
@@ -214,6 +221,8 @@ double Executor::forward(const ops::StepInfo& step, const plan::Trunk& trunk, Tr
     if (kind == plan::StepKind::kTrunk) visit_at(i);
   }
   if (alone) return 0;
+  derived_from_ = params_->version();
+  if (mutates_) params_->changed();
   save_carried();
   return loss();
 }

@@ -103,6 +103,8 @@ class Executor {
   std::map<int, const void*> outside_;
   bool rebind_ = true;
   std::vector<Bound> bound_;
+  uint64_t derived_from_ = 0;  // version of the parameters that the derived steps have seen
+  bool mutates_ = false;       // a kernel of the plan changes parameters (statistics)
   std::vector<std::vector<int>> input_steps_;  // per graph input: the steps that read it
   std::vector<float> state_;                   // a carried state on its way
 };

@@ -15,6 +15,7 @@ void* Parameter::gradient() {
 ParamStore::ParamStore(const graph::Graph& graph, DType dtype, const Layouts& layouts,
                        plan::Engines engines, const ParamStore* shared)
     : reorderer_(std::move(engines)) {
+  if (shared != nullptr) version_ = shared->version_;
   for (size_t i = 0; i < graph.params.size(); ++i) {
     const std::string& name = graph.params[i].name;
     const TensorDesc desc{graph.params[i].shape, dtype, layouts[i].value_or(Layout())};
@@ -49,6 +50,7 @@ std::vector<float> ParamStore::to_plain(size_t i, const void* physical) const {
 
 void ParamStore::from_plain(size_t i, const std::vector<float>& plain, void* physical) const {
   const TensorDesc& desc = params_[i]->desc();
+  changed();
   CREMA_CHECK(plain.size() == static_cast<size_t>(desc.shape.count()), "wrong element count");
   if (desc.dtype == DType::kF64)
     std::copy(plain.begin(), plain.end(), static_cast<double*>(physical));

@@ -56,8 +56,15 @@ class ParamStore {
     from_plain(i, plain, params_[i]->value());
   }
 
+  // Counts the changes of values, in all stores that share them: what is computed from parameters
+  // alone is computed again when it has risen. Whoever writes into values by pointer calls
+  // changed().
+  uint64_t version() const { return *version_; }
+  void changed() const { ++*version_; }
+
  private:
   std::vector<std::shared_ptr<Parameter>> params_;
+  std::shared_ptr<uint64_t> version_ = std::make_shared<uint64_t>(1);
   plan::Reorderer reorderer_;
 };
 

@@ -9,31 +9,21 @@
 
 namespace crema::plan {
 
-Chosen ask(const Engines& engines, const ops::KernelRequest& request) {
-  Chosen chosen;
-  for (ops::Engine* engine : engines) {
-    ops::Answer answer = engine->offer(request);
-    if (auto* refusal = std::get_if<ops::Refusal>(&answer)) {
-      chosen.refusals.push_back(std::string(engine->name()) + ": " + refusal->reason);
-      continue;
-    }
-    chosen.engine = engine;
-    chosen.offer = std::move(std::get<ops::Offer>(answer));
-    return chosen;
-  }
-  std::string reasons;
-  for (const std::string& r : chosen.refusals) reasons += "; " + r;
-  throw LogicError(fmt::format("no engine runs '{}'{}", request.op->kind(), reasons));
-}
-
 namespace {
 
 class Chooser {
  public:
   Chooser(Plan& plan, const Engines& engines, const PlanOptions& options)
-      : plan_(plan), graph_(*plan.graph), engines_(engines), options_(options) {
-    versions_.resize(graph_.values.size());
-    agreed_.resize(graph_.nodes.size());
+      : plan_(plan),
+        graph_(*plan.graph),
+        program_(plan.program),
+        engines_(engines),
+        options_(options) {
+    versions_.resize(program_.values.size());
+    agreed_.resize(program_.nodes.size());
+    differentiated_.resize(program_.nodes.size());
+    for (const graph::Node& node : program_.nodes)
+      if (node.forward != kNone) differentiated_[node.forward] = true;
     plan_.param_layouts.resize(graph_.params.size());
     plan_.param_gradients.assign(graph_.params.size(), kNone);
     for (size_t p = 0; p < graph_.params.size(); ++p)
@@ -43,16 +33,17 @@ class Chooser {
 
   void run() {
     plan_.forward_steps = 0;
-    for (int n = 0; n < static_cast<int>(graph_.nodes.size()); ++n) {
-      if (n == graph_.forward_nodes) plan_.forward_steps = static_cast<int>(plan_.steps.size());
-      if (graph_.segment_of_layer(graph_.nodes[n].layer) == options_.segment) node(n);
+    for (int n = 0; n < static_cast<int>(program_.nodes.size()); ++n) {
+      if (n == program_.forward_nodes) plan_.forward_steps = static_cast<int>(plan_.steps.size());
+      node(n);
     }
-    if (graph_.forward_nodes == static_cast<int>(graph_.nodes.size()))
+    if (program_.forward_nodes == static_cast<int>(program_.nodes.size()))
       plan_.forward_steps = static_cast<int>(plan_.steps.size());
     export_values();
-    for (size_t v = 0; v < graph_.values.size(); ++v)
-      plan_.value_tensors.push_back(versions_[v].empty() ? readable(static_cast<int>(v))
-                                                         : versions_[v].front());
+    for (size_t i = 0; i < graph_.values.size(); ++i) {
+      const int v = program_.resolve(static_cast<int>(i));
+      plan_.value_tensors.push_back(versions_[v].empty() ? readable(v) : versions_[v].front());
+    }
     for (size_t p = 0; p < graph_.params.size(); ++p)
       plan_.param_layouts[p] = known_layout(graph_.params[p].value);
   }
@@ -61,41 +52,37 @@ class Chooser {
   // Layouts that a forward kernel agreed to, which its gradient kernels may rely on.
   struct Agreed {
     ops::Engine* engine = nullptr;
-    std::vector<Layout> src, dst;
+    std::map<int, Layout> layouts;  // by value
+    Layout result;                  // for values that a fused kernel does not store
     int workspace = kNone;
+
+    const Layout& layout(int value) const {
+      const auto it = layouts.find(value);
+      return it == layouts.end() ? result : it->second;
+    }
   };
 
   // Values nobody computes in this plan (an unused gradient) have no tensor; nor do parameters of
   // other segments.
   int readable(int value) {
-    const graph::ValueKind kind = graph_.values[value].kind;
+    const graph::ValueKind kind = program_.values[value].kind;
     if (kind == graph::ValueKind::kResult) return kNone;
     if (kind == graph::ValueKind::kParam && graph_.segment_of_value(value) != options_.segment)
       return kNone;
     return primary(value);
   }
 
-  bool computed_here(int value) const {
-    return graph_.values[value].kind == graph::ValueKind::kResult &&
-           graph_.segment_of_value(value) == options_.segment;
-  }
-
   // What other segments read: values as they rest, gradients plain.
   void export_values() {
-    if (graph_.cuts.empty()) return;
-    const auto add = [&](int value) {
-      if (!computed_here(value)) return;
+    for (const int value : exported_values(graph_, options_.segment)) {
+      const int v = program_.resolve(value);
       const bool gradient = graph_.values[value].producer >= graph_.forward_nodes;
-      plan_.exports[value] = gradient ? version(value, Layout(), kNone) : versions_[value].front();
-    };
-    for (const graph::Node& n : graph_.nodes)
-      if (graph_.segment_of_layer(n.layer) != options_.segment)
-        for (const int value : graph::reads(n)) add(value);
-    for (const graph::CutInfo& cut : graph_.cuts) add(cut.selector);
+      plan_.exports[value] = gradient ? version(v, Layout(), kNone) : versions_[v].front();
+    }
   }
 
   int add_tensor(int value, Layout layout, int buffer) {
-    TensorDesc desc{graph_.values[value].shape, options_.dtype, std::move(layout)};
+    TensorDesc desc{program_.values[value].shape, options_.dtype, std::move(layout)};
     plan_.tensors.push_back({value, std::move(desc), buffer});
     const int id = static_cast<int>(plan_.tensors.size()) - 1;
     versions_[value].push_back(id);
@@ -112,14 +99,14 @@ class Chooser {
   }
 
   int add_stored(int value, const Layout& layout, Storage storage, int index) {
-    const TensorDesc desc{graph_.values[value].shape, options_.dtype, layout};
+    const TensorDesc desc{program_.values[value].shape, options_.dtype, layout};
     return add_tensor(value, layout, add_buffer(storage, index, desc.bytes()));
   }
 
   // The layout a value has, if that is decided.
   std::optional<Layout> known_layout(int value) {
     if (!versions_[value].empty()) return plan_.tensors[versions_[value].front()].desc.layout;
-    const graph::ValueInfo& info = graph_.values[value];
+    const graph::ValueInfo& info = program_.values[value];
     if (info.kind != graph::ValueKind::kParam) return plan_.tensors[primary(value)].desc.layout;
     const auto& fixed = options_.param_layouts;
     return static_cast<size_t>(info.param) < fixed.size() ? fixed[info.param] : std::nullopt;
@@ -128,7 +115,7 @@ class Chooser {
   // The tensor in which a value that no node computes is stored; `wish` decides for new weights.
   int primary(int value, const Layout& wish = {}) {
     if (!versions_[value].empty()) return versions_[value].front();
-    const graph::ValueInfo& info = graph_.values[value];
+    const graph::ValueInfo& info = program_.values[value];
     switch (info.kind) {
       case graph::ValueKind::kInput:
         for (size_t i = 0; i < graph_.inputs.size(); ++i)
@@ -146,7 +133,7 @@ class Chooser {
         return add_stored(value, known_layout(value).value_or(wish), Storage::kParamValue,
                           info.param);
       case graph::ValueKind::kResult:
-        if (!computed_here(value)) {
+        if (!computed_in(graph_, value, options_.segment)) {
           const auto known = options_.outside.find(value);
           const Layout layout = known == options_.outside.end() ? Layout() : known->second;
           return add_stored(value, layout, Storage::kOutside, value);
@@ -197,8 +184,10 @@ class Chooser {
   }
 
   void node(int index) {
-    const graph::Node& n = graph_.nodes[index];
-    if (n.part != ops::kForward)
+    const graph::Node& n = program_.nodes[index];
+    if (n.part == ops::kAgain)
+      again(index, n);
+    else if (n.part != ops::kForward)
       gradient(index, n);
     else if (n.op->view())
       view(index, n);
@@ -208,22 +197,29 @@ class Chooser {
 
   // dst is src's memory. Under another shape, that only makes sense in the plain layout.
   void view(int index, const graph::Node& n) {
-    const bool same = graph_.values[n.src[0]].shape == graph_.values[n.dst[0]].shape;
+    const bool same = program_.values[n.src[0]].shape == program_.values[n.dst[0]].shape;
     const int src = same ? primary(n.src[0]) : version(n.src[0], Layout(), n.layer);
     const plan::Tensor source = plan_.tensors[src];
     add_tensor(n.dst[0], source.desc.layout, source.buffer);
-    agreed_[index] = {nullptr, {source.desc.layout}, {source.desc.layout}, kNone};
+    Agreed& agreed = agreed_[index];
+    agreed.result = source.desc.layout;
+    agreed.layouts[n.src[0]] = agreed.layouts[n.dst[0]] = source.desc.layout;
+  }
+
+  // A layer that is frozen for a part of the run computes the same bits all the while.
+  bool could_learn(int index, const graph::Node& n) const {
+    return options_.training && n.layer != kNone && index < program_.forward_nodes &&
+           graph_.layers[n.layer].trainable;
   }
 
   void forward(int index, const graph::Node& n) {
     ops::KernelRequest request;
     request.op = n.op.get();
     request.dtype = options_.dtype;
-    request.training = options_.training && n.layer != kNone && index < graph_.forward_nodes &&
-                       graph_.layers[n.layer].trainable;
+    request.training = differentiated_[index] || could_learn(index, n);
     for (const int v : n.src)
-      request.src.push_back({graph_.values[v].shape, known_layout(v), true});
-    for (const int v : n.dst) request.dst.push_back({graph_.values[v].shape, std::nullopt, true});
+      request.src.push_back({program_.values[v].shape, known_layout(v), true});
+    for (const int v : n.dst) request.dst.push_back({program_.values[v].shape, std::nullopt, true});
     Chosen chosen = ask(engines_, request);
     ops::Offer& offer = chosen.offer;
 
@@ -236,7 +232,7 @@ class Chooser {
     std::vector<Shape> shapes;
     for (size_t i = 0; i < n.src.size(); ++i) {
       step.src.push_back(version(n.src[i], offer.src[i], n.layer));
-      shapes.push_back(graph_.values[n.src[i]].shape);
+      shapes.push_back(program_.values[n.src[i]].shape);
       const Storage storage = plan_.buffers[plan_.tensors[step.src.back()].buffer].storage;
       CREMA_CHECK(!step.mutates[i] || storage == Storage::kParamValue,
                   "statistics are updated where they rest");
@@ -245,9 +241,43 @@ class Chooser {
     if (request.training && offer.workspace_bytes > 0)
       step.workspace = add_buffer(Storage::kArena, kNone, offer.workspace_bytes);
     step.flops = n.op->flops(shapes);
-    agreed_[index] = {chosen.engine, offer.src, offer.dst, step.workspace};
+    Agreed& agreed = agreed_[index];
+    agreed.engine = chosen.engine;
+    agreed.workspace = step.workspace;
+    agreed.result = offer.dst[0];
+    for (size_t i = 0; i < n.src.size(); ++i) agreed.layouts[n.src[i]] = offer.src[i];
+    for (size_t i = 0; i < n.dst.size(); ++i) agreed.layouts[n.dst[i]] = offer.dst[i];
     finish(std::move(step), std::move(chosen));
     for (const int v : n.dst) store_gradient(v, n.layer);
+  }
+
+  // A result that was not kept, from what the forward kernel has left.
+  void again(int index, const graph::Node& n) {
+    const Agreed& agreed = agreed_[n.forward];
+    ops::KernelRequest request;
+    request.op = n.op.get();
+    request.part = n.part;
+    request.dtype = options_.dtype;
+    for (const int v : n.src)
+      request.src.push_back({program_.values[v].shape, layout_in(agreed, v), true});
+    request.dst = {{program_.values[n.dst[0]].shape, agreed.result, true}};
+    Chosen chosen = ask({agreed.engine}, request);
+    Step step;
+    step.node = index;
+    step.layer = n.layer;
+    step.op = n.op;
+    step.part = n.part;
+    step.mutates.assign(n.src.size(), false);
+    step.src.assign(n.src.size(), kNone);
+    for (const int i : n.op->reads_again())
+      step.src[i] = version(n.src[i], chosen.offer.src[i], n.layer);
+    step.dst = {add_stored(n.dst[0], chosen.offer.dst[0], Storage::kArena, kNone)};
+    step.workspace = agreed.workspace;
+    finish(std::move(step), std::move(chosen));
+  }
+
+  const Layout& layout_in(const Agreed& agreed, int value) const {
+    return agreed.layout(program_.first_had[value]);
   }
 
   void gradient(int index, const graph::Node& n) {
@@ -288,19 +318,19 @@ class Chooser {
     request.dtype = options_.dtype;
     request.training = true;
     for (size_t i = 0; i < n.src.size(); ++i)
-      request.src.push_back({graph_.values[n.src[i]].shape, agreed.src[i], true});
+      request.src.push_back({program_.values[n.src[i]].shape, layout_in(agreed, n.src[i]), true});
     for (size_t i = 0; i < n.dst.size(); ++i)
-      request.dst.push_back({graph_.values[n.dst[i]].shape, agreed.dst[i], true});
+      request.dst.push_back({program_.values[n.dst[i]].shape, layout_in(agreed, n.dst[i]), true});
     for (size_t i = 0; i < n.diff_dst.size(); ++i) {
       const int v = n.diff_dst[i];
-      request.diff_dst.push_back(
-          {graph_.values[n.dst[i]].shape, v == kNone ? std::nullopt : known_layout(v), v != kNone});
+      request.diff_dst.push_back({program_.values[n.dst[i]].shape,
+                                  v == kNone ? std::nullopt : known_layout(v), v != kNone});
     }
     for (size_t i = 0; i < n.diff_src.size(); ++i) {
       // A weight's gradient is best written in the weight's own layout.
       const int p = parameter_of(n.diff_src[i]);
       request.diff_src.push_back(
-          {graph_.values[n.src[i]].shape,
+          {program_.values[n.src[i]].shape,
            p == kNone ? std::nullopt : known_layout(graph_.params[static_cast<size_t>(p)].value),
            n.diff_src[i] != kNone});
     }
@@ -311,12 +341,12 @@ class Chooser {
   int parameter_of(int gradient) const {
     if (gradient == kNone) return kNone;
     const auto target = gradient_of_.find(gradient);
-    return target != gradient_of_.end() ? target->second : graph_.values[gradient].param;
+    return target != gradient_of_.end() ? target->second : program_.values[gradient].param;
   }
 
   double gradient_flops(const graph::Node& n) const {
     std::vector<Shape> shapes;
-    for (const int v : n.src) shapes.push_back(graph_.values[v].shape);
+    for (const int v : n.src) shapes.push_back(program_.values[v].shape);
     return n.op->flops(shapes);
   }
 
@@ -350,10 +380,12 @@ class Chooser {
 
   Plan& plan_;
   const graph::Graph& graph_;
+  const Program& program_;
   const Engines& engines_;
   const PlanOptions& options_;
   std::vector<std::vector<int>> versions_;  // per value: its tensors, the first is where it rests
   std::vector<Agreed> agreed_;              // per node
+  std::vector<bool> differentiated_;        // per node: gradient parts follow
   std::map<int, int> gradient_of_;          // value -> parameter
 };
 

@@ -28,7 +28,7 @@ std::string layouts(const Plan& plan, const std::vector<int>& ids) {
 
 size_t written_bytes(const Plan& plan, const Step& step) {
   size_t bytes = 0;
-  const auto& ids = step.part == ops::kForward ? step.dst : step.diff_src;
+  const auto& ids = step.part < 0 ? step.dst : step.diff_src;
   for (const int id : ids)
     if (id != kNone) bytes += plan.tensors[id].desc.bytes();
   return bytes;
@@ -36,7 +36,7 @@ size_t written_bytes(const Plan& plan, const Step& step) {
 
 std::string describe_step(const Plan& plan, const Step& step) {
   const graph::Graph& graph = *plan.graph;
-  const bool forward = step.part == ops::kForward;
+  const bool forward = step.part < 0;
   const std::string from = forward ? layouts(plan, step.src)
                                    : layouts(plan, step.diff_dst) +
                                          (layouts(plan, step.src).empty() ? "" : ";") +
@@ -70,12 +70,13 @@ std::string segment_text(const Plan& plan) {
 }  // namespace
 
 std::string operation_text(const Plan& plan, const Step& step) {
+  if (step.part == ops::kAgain) return std::string(step.op->kind()) + " again";
   if (step.part == ops::kForward) return step.op->kind();
   std::string wrt;
   for (size_t i = 0; i < step.diff_src.size(); ++i)
     if (step.diff_src[i] != kNone) {
       wrt += wrt.empty() ? "" : ", ";
-      wrt += plan.graph->values[plan.tensors[step.diff_src[i]].value].name;
+      wrt += plan.program.values[plan.tensors[step.diff_src[i]].value].name;
     }
   return fmt::format("{} {}", step.op->kind(), wrt);
 }
@@ -84,21 +85,24 @@ std::string explain(const Plan& plan) {
   std::string out = segment_text(plan);
   int reorders = 0;
   for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
-    if (i == 0 && plan.forward_steps > 0) out += "Forward\n";
+    if (i == 0 && plan.derived_steps > 0) out += "Once per change of the parameters\n";
+    if (i == plan.derived_steps && plan.forward_steps > i) out += "Forward\n";
     if (i == plan.forward_steps) out += "Backward\n";
     out += describe_step(plan, plan.steps[i]);
     reorders += plan.steps[i].node == kNone;
   }
-  size_t weights = 0, gradients = 0, inputs = 0;
+  size_t weights = 0, gradients = 0, inputs = 0, derived = 0;
   for (const Buffer& buffer : plan.buffers) {
     if (buffer.storage == Storage::kParamValue) weights += buffer.bytes;
     if (buffer.storage == Storage::kParamGradient) gradients += buffer.bytes;
     if (buffer.storage == Storage::kInput) inputs += buffer.bytes;
+    if (buffer.storage == Storage::kDerived) derived += buffer.bytes;
   }
   out += fmt::format(
-      "Total: {} steps ({} reorders), arena {}, scratch {}, weights {}, gradients {}, inputs {}\n",
+      "Total: {} steps ({} reorders), arena {}, scratch {}, weights {}, gradients {}, inputs {}, "
+      "derived {}\n",
       plan.steps.size(), reorders, bytes_text(plan.arena_bytes), bytes_text(plan.scratch_bytes),
-      bytes_text(weights), bytes_text(gradients), bytes_text(inputs));
+      bytes_text(weights), bytes_text(gradients), bytes_text(inputs), bytes_text(derived));
   out += "Passes:";
   for (const auto& [name, seconds] : plan.pass_seconds)
     out += fmt::format(" {} {:.1f} ms", name, seconds * 1e3);
@@ -134,7 +138,7 @@ std::string explain_memory(const Plan& plan) {
   live(peak_step, [&](int b, const Buffer& buffer) {
     std::string name = "workspace";
     for (const Tensor& tensor : plan.tensors)
-      if (tensor.buffer == b) name = plan.graph->values[tensor.value].name;
+      if (tensor.buffer == b) name = plan.program.values[tensor.value].name;
     out += fmt::format("  {:>10}  offset {:>10}  steps {}..{}  {}\n", bytes_text(buffer.bytes),
                        buffer.offset, buffer.first, buffer.last, name);
   });

@@ -92,7 +92,7 @@ void merge_in_place(Plan& plan) {
   for (int i = 0; i < static_cast<int>(plan.steps.size()); ++i) {
     const Step& step = plan.steps[i];
     if (step.node == kNone) continue;
-    if (step.part == ops::kForward) {
+    if (step.part < 0) {
       for (const ops::InPlace& pair : step.op->in_place())
         merge(plan, i, step.src[pair.src], step.dst[pair.dst]);
     } else {
@@ -136,6 +136,7 @@ void verify(const Plan& plan) {
   std::vector<bool> written(plan.buffers.size(), false);
   for (size_t i = 0; i < plan.buffers.size(); ++i)
     written[i] = plan.buffers[i].storage != Storage::kArena &&
+                 plan.buffers[i].storage != Storage::kDerived &&
                  plan.buffers[i].storage != Storage::kParamGradient;
   for (const Step& step : plan.steps) {
     const auto read = [&](const std::vector<int>& ids) {
@@ -145,7 +146,7 @@ void verify(const Plan& plan) {
     };
     read(step.src);
     read(step.diff_dst);
-    if (step.part != ops::kForward) read(step.dst);
+    if (step.part >= 0) read(step.dst);
     for (const int id : step.dst)
       if (id != kNone) written[plan.tensors[id].buffer] = true;
     for (const int id : step.diff_src)

@@ -5,8 +5,37 @@
 
 namespace crema::plan {
 
+// What the passes that rewrite the program know.
+struct Rewriting {
+  const graph::Graph& graph;
+  Program& program;
+  const Engines& engines;
+  const PlanOptions& options;
+  std::set<int> kept;  // values that somebody looks at after a pass
+};
+
+// Results that are their source bit for bit (gradients of sums) become other names of it.
+void share_copies(Rewriting& to);
+// BatchNorm with global statistics, and its Scale, go into the weights of the convolution before.
+// Plans without backward pass only.
+void fold_batch_norm(Rewriting& to);
+// BatchNorm + Scale + sum + ReLU as one op, with one gradient.
+void fuse_batch_norm(Rewriting& to);
+// Convolution or inner product + sum + element-wise function as one op.
+void fuse_post(Rewriting& to);
+
+// Large results that are cheap to compute again are not kept for the backward pass.
+void recompute(Rewriting& to);
+
+// True if the engine that runs `plain` offers `fused`, whatever the layouts: it is asked before
+// they are known.
+bool takes_over(const Rewriting& in, const graph::Node& plain, const graph::Node& fused);
+
 // Picks a kernel for every node and inserts the reorders between their layouts.
 void choose(Plan& plan, const Engines& engines, const PlanOptions& options);
+// Steps that compute something from parameters alone come first, and run only when those have
+// changed; where there are several passes until then.
+void hoist_derived(Plan& plan, const PlanOptions& options);
 // First and last step of every buffer.
 void find_lifetimes(Plan& plan, const PlanOptions& options);
 // Lets a result overwrite an operand that nobody reads afterwards.

@@ -11,6 +11,7 @@
 
 #include "graph/graph.hpp"
 #include "ops/engine.hpp"
+#include "plan/program.hpp"
 #include "tensor/tensor.hpp"
 
 namespace crema::plan {
@@ -26,6 +27,7 @@ enum class Storage {
   kConstant,       // filled once
   kCarried,        // left by the pass before
   kOutside,        // of another segment's plan
+  kDerived,        // computed from parameters, whenever they have changed
 };
 
 // A piece of memory and the steps between which its contents matter.
@@ -65,11 +67,13 @@ struct Step {
 struct Plan {
   std::shared_ptr<const graph::Graph> graph;
   int segment = 0;
+  Program program;  // the graph's nodes after fusion; tensors and steps refer to it
   DType dtype = DType::kF32;
   std::vector<Tensor> tensors;
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
-  int forward_steps = 0;  // steps [0, forward_steps) are the forward pass
+  int derived_steps = 0;  // steps [0, derived_steps) run only after parameters have changed
+  int forward_steps = 0;  // steps [derived_steps, forward_steps) are the forward pass
   size_t arena_bytes = 0, scratch_bytes = 0;
   // Per parameter: how the weights rest; empty where neither the plan nor anybody before decided.
   std::vector<std::optional<Layout>> param_layouts;
@@ -84,13 +88,18 @@ struct PlanOptions {
   DType dtype = DType::kF32;
   bool training = true;             // the graph's backward pass is planned too
   bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
+  bool every_value = false;         // nothing is fused: somebody looks at every value of the graph
   bool separate_gradients = false;  // gradients are accumulated over several passes (iter_size)
   // Layouts that the parameters have already (a test plan sharing the weights of a train plan).
   std::vector<std::optional<Layout>> param_layouts;
   int segment = 0;  // of the graph: what is planned
   // Layouts of the values that this segment reads from those below. Gradients come down plain.
   std::map<int, Layout> outside;
-  std::set<std::string> skip;  // passes to leave out: "inplace", "memory"; other names mean nothing
+  // The pass recompute drops results of at least so many elements: below, nobody misses the memory.
+  int64_t recompute_from = int64_t{1} << 18;
+  // Passes to leave out, of skippable_passes(); "fuse" stands for all that rewrite the program but
+  // recompute.
+  std::set<std::string> skip;
 };
 
 // Names of the passes that may be skipped, with what counts as one on the command line.

@@ -90,7 +90,7 @@ class TrunkFinder {
   // What runs backward may need more than results: workspaces.
   void refuse_gradients(const Step& step) {
     if (step.node == kNone) return;
-    const graph::Node& node = plan_.graph->nodes[static_cast<size_t>(step.node)];
+    const graph::Node& node = plan_.program.nodes[static_cast<size_t>(step.node)];
     if (node.part == ops::kForward || !trunk_nodes_.contains(node.forward)) return;
     out_.trunk_steps = 0;
     out_.end_layer = step.layer;
@@ -136,7 +136,7 @@ class TrunkFinder {
   void read_features(const Step& step) {
     for (const auto* list : {&step.src, &step.dst, &step.diff_dst})
       for (const int id : *list)
-        if (id != kNone && !(list == &step.dst && step.part == ops::kForward)) read_feature(id);
+        if (id != kNone && !(list == &step.dst && step.part < 0)) read_feature(id);
   }
 
   // Whatever shape it is read in: what is kept are the rows that were written.
@@ -166,7 +166,7 @@ class TrunkFinder {
 
   void write(const Step& step, int index, StepKind kind) {
     for (const auto* list : {&step.dst, &step.diff_src}) {
-      if (list == &step.dst && step.part != ops::kForward) continue;  // read there
+      if (list == &step.dst && step.part >= 0) continue;  // read there
       for (const int id : *list) {
         if (id == kNone) continue;
         const auto buffer = static_cast<size_t>(plan_.tensors[static_cast<size_t>(id)].buffer);

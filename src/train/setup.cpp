@@ -132,6 +132,7 @@ void Trainer::build_nets() {
   options.inputs = options_.inputs;
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
+  options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();
   options.run_length = [this](double batches_per_epoch) {
     return run_length(solver_, batches_per_epoch);

@@ -133,6 +133,7 @@ void Trainer::update() {
       param_.lr_policy() == "multistep")
     reporter_.emit(report::RateStepped{iteration_, step});
   const optim::UpdateReport done = apply();
+  net_->params().changed();
   if (done.clip_scale < 1)
     reporter_.emit(
         report::Clipped{iteration_, done.gradient_norm, param_.clip_gradients(), done.clip_scale});
@@ -234,6 +235,7 @@ void Trainer::test_all() {
 
 void Trainer::exchange_average() {
   optimizer_->ema().swap(optimizer_->params());
+  net_->params().changed();
   averaged_ = !averaged_;
 }
 

@@ -13,11 +13,11 @@ namespace {
 
 class LayerCase {
  public:
-  LayerCase(const std::filesystem::path& prototxt, const plan::Engines& engines)
+  LayerCase(const std::filesystem::path& prototxt, const Mix& mix)
       : stem_(std::filesystem::path(prototxt).replace_extension("").string()),
         file_(stem_ + ".h5"),
         name_(prototxt.parent_path().filename().string() + "/" + prototxt.stem().string()),
-        engines_(engines),
+        mix_(mix),
         check_(file_.number("rtol", 0), file_.number("atol", 0)) {
     const std::string phase = file_.text("phase");
     net_ = config::parse_net(prototxt.filename().string(),
@@ -83,7 +83,7 @@ class LayerCase {
     }
     if (r == 0) {
       options_.input_shapes = shapes;
-      subject_ = build_subject(net_, options_, engines_);
+      subject_ = build_subject(net_, options_, true, mix_);
     }
     subject_->reshape(shapes);
     if (r == 0) set_params();
@@ -218,7 +218,7 @@ class LayerCase {
   std::filesystem::path written_ =
       std::filesystem::temp_directory_path() / fmt::format("crema_written_{}.h5", ::getpid());
   size_t pass_ = 0;
-  const plan::Engines& engines_;
+  const Mix& mix_;
   Check check_;
   config::NetConfig net_;
   graph::BuildOptions options_;
@@ -232,8 +232,8 @@ class LayerCase {
 
 }  // namespace
 
-std::string run_layer_case(const std::filesystem::path& prototxt, const plan::Engines& engines) {
-  return LayerCase(prototxt, engines).run();
+std::string run_layer_case(const std::filesystem::path& prototxt, const Mix& mix) {
+  return LayerCase(prototxt, mix).run();
 }
 
 }  // namespace crema::conformance

@@ -1,6 +1,8 @@
 // nets/<case>: whole nets, forward and backward.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
 #include "snapshot/weights.hpp"
 #include "suite.hpp"
@@ -11,10 +13,12 @@ namespace {
 
 class NetCase {
  public:
-  NetCase(const std::filesystem::path& prototxt, const plan::Engines& engines)
+  // keep_blobs: every blob is compared, else only what a plan that fuses leaves
+  NetCase(const std::filesystem::path& prototxt, bool keep_blobs, const Mix& mix)
       : stem_(std::filesystem::path(prototxt).replace_extension("").string()),
         file_(stem_ + ".h5"),
-        engines_(engines),
+        keep_blobs_(keep_blobs),
+        mix_(mix),
         check_(file_.number("rtol", 0), file_.number("atol", 0)) {
     net_ = config::with_state(config::read_net(prototxt.filename().string()),
                               file_.text("phase") == "TEST" ? caffe::TEST : caffe::TRAIN,
@@ -42,7 +46,7 @@ class NetCase {
       shapes[blob] = file_.array(group + "input/" + blob).shape;
     if (r == 0) {
       options_.input_shapes = shapes;
-      subject_ = build_subject(net_, options_, engines_);
+      subject_ = build_subject(net_, options_, keep_blobs_, mix_);
     }
     subject_->reshape(shapes);
     if (r == 0) set_params();
@@ -106,12 +110,19 @@ class NetCase {
     return graph::kNone;
   }
 
+  bool is_output(int value) const {
+    const auto& outputs = graph().outputs;
+    return std::any_of(outputs.begin(), outputs.end(),
+                       [&](const graph::OutputInfo& output) { return output.value == value; });
+  }
+
   void compare_blob(const std::string& group, const std::string& blob) {
     if (blob.starts_with("(automatic)")) return;
     const int value = value_of(blob);
     if (value == graph::kNone) return check_.fail("no blob " + blob);
     const Array wanted = file_.array(group + "blob/" + blob);
     check_.equal("blob " + blob, graph().values[value].shape, wanted.shape);
+    if (!keep_blobs_ && !is_output(value)) return;
     check_.equal(group + "blob/" + blob, subject_->read(value), wanted);
   }
 
@@ -165,7 +176,8 @@ class NetCase {
 
   std::string stem_;
   CaseFile file_;
-  const plan::Engines& engines_;
+  const bool keep_blobs_;
+  const Mix& mix_;
   Check check_;
   config::NetConfig net_;
   graph::BuildOptions options_;
@@ -176,8 +188,10 @@ class NetCase {
 
 }  // namespace
 
-std::string run_net_case(const std::filesystem::path& prototxt, const plan::Engines& engines) {
-  return NetCase(prototxt, engines).run();
+std::string run_net_case(const std::filesystem::path& prototxt, const Mix& mix) {
+  if (std::string wrong = NetCase(prototxt, true, mix).run(); !wrong.empty()) return wrong;
+  const std::string wrong = NetCase(prototxt, false, mix).run();
+  return wrong.empty() ? wrong : "without the blobs between: " + wrong;
 }
 
 }  // namespace crema::conformance

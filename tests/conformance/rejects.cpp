@@ -11,25 +11,25 @@ namespace {
 
 // Builds as training would. Not train::Trainer: these nets have Input layers, which it refuses
 // whatever else is wrong. Returns the notes that the user would see.
-std::vector<std::string> build(const config::NetConfig& net, const plan::Engines& engines) {
+std::vector<std::string> build(const config::NetConfig& net, const Mix& mix) {
   skip_unknown_types(config::filter(net));
   report::Reporter quiet;
   train::Context context;
-  context.engines = engines;
+  context.engines = mix.engines;
+  context.plan_skip = mix.plan_skip;
   context.reporter = &quiet;
   train::NetOptions options;
   options.training = true;
   return train::Net(net, options, context).graph().notes;
 }
 
-std::vector<std::string> build(const std::string& path, const std::string& kind,
-                               const plan::Engines& engines) {
+std::vector<std::string> build(const std::string& path, const std::string& kind, const Mix& mix) {
   if (kind == "net")
-    return build(config::with_state(config::read_net(path), caffe::TRAIN, 0, {}), engines);
+    return build(config::with_state(config::read_net(path), caffe::TRAIN, 0, {}), mix);
   const config::SolverConfig solver = config::read_solver(path);
   optim::Optimizer(solver, {});
-  for (const config::NetConfig& test : solver.test_nets) build(test, engines);
-  return build(solver.train_net, engines);
+  for (const config::NetConfig& test : solver.test_nets) build(test, mix);
+  return build(solver.train_net, mix);
 }
 
 std::string judge(const Error& error) {
@@ -43,11 +43,11 @@ std::string judge(const Error& error) {
 }  // namespace
 
 std::string run_reject_case(const std::filesystem::path& prototxt, const std::string& kind,
-                            const plan::Engines& engines) {
+                            const Mix& mix) {
   const std::string name = prototxt.stem().string(), expected = note_instead_of_refusal(name);
   Diagnostics refusal;
   std::vector<std::string> notes;
-  refusal.guard([&] { notes = build(prototxt.filename().string(), kind, engines); });
+  refusal.guard([&] { notes = build(prototxt.filename().string(), kind, mix); });
   if (expected.empty()) {
     if (refusal.empty()) {
       const std::string more = kind == "solver" ? beyond_bvlc(prototxt.filename().string()) : "";

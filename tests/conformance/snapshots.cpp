@@ -16,11 +16,12 @@ namespace {
 
 class SnapshotCase {
  public:
-  SnapshotCase(const std::string& solver, const plan::Engines& engines)
+  SnapshotCase(const std::string& solver, const Mix& mix)
       : expected_("expected.h5"),
         check_(expected_.number("rtol", 0), expected_.number("atol", 0)),
         solver_(config::read_solver(solver, {"snapshot_prefix=again"})) {
-    context_.engines = engines;
+    context_.engines = mix.engines;
+    context_.plan_skip = mix.plan_skip;
     context_.reporter = &quiet_;
   }
 
@@ -134,9 +135,9 @@ class SnapshotCase {
 
 }  // namespace
 
-std::string run_snapshot_case(const fs::path& solver, const plan::Engines& engines) {
+std::string run_snapshot_case(const fs::path& solver, const Mix& mix) {
   const Workplace here(solver.parent_path());
-  return SnapshotCase(solver.filename().string(), engines).run();
+  return SnapshotCase(solver.filename().string(), mix).run();
 }
 
 }  // namespace crema::conformance

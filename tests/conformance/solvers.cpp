@@ -24,9 +24,10 @@ class Recorder final : public report::Sink {
 
 class Run {
  public:
-  Run(const std::string& solver, const std::string& expected, const plan::Engines& engines)
+  Run(const std::string& solver, const std::string& expected, const Mix& mix)
       : file_(expected), check_(file_.number("rtol", 0), file_.number("atol", 0)) {
-    context_.engines = engines;
+    context_.engines = mix.engines;
+    context_.plan_skip = mix.plan_skip;
     context_.reporter = &reporter_;
     solver_ = config::read_solver(solver, {"caffe_compat=true"});
     skip_unknown_types(config::filter(solver_.train_net));
@@ -149,8 +150,8 @@ std::string ending(const config::SolverConfig& solver) {
   return solver.param.snapshot_format() == caffe::SolverParameter::HDF5 ? ".h5" : "";
 }
 
-std::string run_whole(const plan::Engines& engines) {
-  Run run("solver.prototxt", "expected.h5", engines);
+std::string run_whole(const Mix& mix) {
+  Run run("solver.prototxt", "expected.h5", mix);
   const config::SolverConfig solver = config::read_solver("solver.prototxt");
   train::TrainOptions options;
   if (solver.param.weights_size() == 0) options.weights = {"init.caffemodel"};
@@ -168,10 +169,10 @@ std::string run_whole(const plan::Engines& engines) {
   return wrong;
 }
 
-std::string run_resumed(const plan::Engines& engines) {
+std::string run_resumed(const Mix& mix) {
   const bool changed = fs::exists("solver_resume.prototxt");
   const std::string file = changed ? "solver_resume.prototxt" : "solver.prototxt";
-  Run run(file, "expected_resumed.h5", engines);
+  Run run(file, "expected_resumed.h5", mix);
   train::TrainOptions options;
   const int first = static_cast<int>(CaseFile("expected_resumed.h5").number("first_iteration", 0));
   options.snapshot =
@@ -182,14 +183,14 @@ std::string run_resumed(const plan::Engines& engines) {
 
 }  // namespace
 
-std::string run_solver_case(const fs::path& folder, const plan::Engines& engines) {
+std::string run_solver_case(const fs::path& folder, const Mix& mix) {
   {
     const Workplace here(folder);
-    const std::string wrong = run_whole(engines);
+    const std::string wrong = run_whole(mix);
     if (!wrong.empty() || !fs::exists("expected_resumed.h5")) return wrong;
   }
   const Workplace again(folder);  // the first run overwrote its snapshots
-  return run_resumed(engines);
+  return run_resumed(mix);
 }
 
 }  // namespace crema::conformance

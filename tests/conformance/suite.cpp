@@ -94,12 +94,14 @@ std::vector<float> gradient_of(const exec::Session& subject, size_t param) {
 }
 
 std::unique_ptr<exec::Session> build_subject(const config::NetConfig& net,
-                                             const graph::BuildOptions& options,
-                                             const plan::Engines& engines) {
+                                             const graph::BuildOptions& options, bool keep_blobs,
+                                             const Mix& mix) {
   exec::Session::Options session;
   session.planning.training = options.backward;
   session.planning.separate_gradients = true;
-  session.planning.keep_blobs = true;
+  session.planning.keep_blobs = keep_blobs;
+  session.planning.skip = mix.plan_skip;
+  session.planning.recompute_from = 1;  // the nets are small
   auto subject = std::make_unique<exec::Session>(
       [&net, options](const exec::NetShapes& shapes) {
         graph::BuildOptions build = options;
@@ -107,7 +109,7 @@ std::unique_ptr<exec::Session> build_subject(const config::NetConfig& net,
         build.rows = shapes.rows;
         return std::make_shared<const graph::Graph>(graph::build(net, build));
       },
-      engines, std::move(session));
+      mix.engines, std::move(session));
   for (size_t p = 0; p < subject->params().size(); ++p)
     subject->params().set_value(p, graph::initial_values(subject->graph().params[p], 1));
   return subject;
@@ -155,23 +157,20 @@ void Suite::run(const fs::path& cases) {
     return fs::relative(path, root).replace_extension("").string();
   };
   for (const auto& file : files(root / "layers", ".prototxt"))
-    one(name_of(file), [&] {
-      return in_folder(file.parent_path(), [&] { return run_layer_case(file, engines_); });
-    });
+    one(name_of(file),
+        [&] { return in_folder(file.parent_path(), [&] { return run_layer_case(file, mix_); }); });
   for (const auto& file : files(root / "nets", ".prototxt"))
-    one(name_of(file), [&] {
-      return in_folder(file.parent_path(), [&] { return run_net_case(file, engines_); });
-    });
+    one(name_of(file),
+        [&] { return in_folder(file.parent_path(), [&] { return run_net_case(file, mix_); }); });
   for (const auto& file : files(root / "solvers", "expected.h5"))
-    one(name_of(file.parent_path()), [&] { return run_solver_case(file.parent_path(), engines_); });
+    one(name_of(file.parent_path()), [&] { return run_solver_case(file.parent_path(), mix_); });
   // Data layers alone, with paths relative to the folder above.
   for (const auto& file : files(root / "interop" / "transform", ".prototxt"))
-    one(name_of(file), [&] {
-      return in_folder(root / "interop", [&] { return run_layer_case(file, engines_); });
-    });
+    one(name_of(file),
+        [&] { return in_folder(root / "interop", [&] { return run_layer_case(file, mix_); }); });
   for (const auto& file : files(root / "interop" / "snapshots", ".prototxt"))
     if (file.filename().string().starts_with("solver"))
-      one(name_of(file), [&] { return run_snapshot_case(file, engines_); });
+      one(name_of(file), [&] { return run_snapshot_case(file, mix_); });
   std::ifstream table(root / "rejects" / "rejects.tsv");
   for (std::string line; std::getline(table, line);) {
     if (line.empty() || line[0] == '#') continue;
@@ -180,7 +179,7 @@ void Suite::run(const fs::path& cases) {
     fields >> name >> kind;
     one("rejects/" + name, [&] {
       return in_folder(root / "rejects", [&] {
-        return run_reject_case(root / "rejects" / (name + ".prototxt"), kind, engines_);
+        return run_reject_case(root / "rejects" / (name + ".prototxt"), kind, mix_);
       });
     });
   }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,10 +39,15 @@ struct Skip {
   std::string reason;
 };
 
+// With what the cases are run.
+struct Mix {
+  plan::Engines engines;
+  std::set<std::string> plan_skip;  // passes of the plan to leave out
+};
+
 class Suite {
  public:
-  Suite(plan::Engines engines, std::string filter)
-      : engines_(std::move(engines)), filter_(std::move(filter)) {}
+  Suite(Mix mix, std::string filter) : mix_(std::move(mix)), filter_(std::move(filter)) {}
 
   // Every case below the folder (with sub-folders layers, nets, solvers, interop, rejects).
   void run(const std::filesystem::path& cases);
@@ -53,19 +59,19 @@ class Suite {
   std::vector<std::filesystem::path> files(const std::filesystem::path& folder,
                                            const std::string& ending) const;
 
-  plan::Engines engines_;
+  Mix mix_;
   std::string filter_;
   int passed_ = 0, failed_ = 0;
   std::map<std::string, int> skipped_;  // by reason
 };
 
 // One case each. Return "" or what is wrong; the working directory is the case's folder.
-std::string run_layer_case(const std::filesystem::path& prototxt, const plan::Engines& engines);
-std::string run_net_case(const std::filesystem::path& prototxt, const plan::Engines& engines);
-std::string run_solver_case(const std::filesystem::path& folder, const plan::Engines& engines);
-std::string run_snapshot_case(const std::filesystem::path& solver, const plan::Engines& engines);
+std::string run_layer_case(const std::filesystem::path& prototxt, const Mix& mix);
+std::string run_net_case(const std::filesystem::path& prototxt, const Mix& mix);
+std::string run_solver_case(const std::filesystem::path& folder, const Mix& mix);
+std::string run_snapshot_case(const std::filesystem::path& solver, const Mix& mix);
 std::string run_reject_case(const std::filesystem::path& prototxt, const std::string& kind,
-                            const plan::Engines& engines);
+                            const Mix& mix);
 
 // A copy of a folder as the working directory, for its life: runs write beside their files.
 class Workplace {
@@ -100,11 +106,11 @@ std::string compare_log(const std::string& path, const std::vector<report::Event
 // Throws Skip if a layer's type is neither a layer nor a data source of this build.
 void skip_unknown_types(const config::NetConfig& net);
 
-// A net under test. All blobs are kept; gradients add up over backward passes. `net` must outlive
-// it.
+// A net under test. Gradients add up over backward passes. `net` must outlive it.
+//   keep_blobs  all blobs can be read after a pass, which keeps the plan from fusing them away
 std::unique_ptr<exec::Session> build_subject(const config::NetConfig& net,
-                                             const graph::BuildOptions& options,
-                                             const plan::Engines& engines);
+                                             const graph::BuildOptions& options, bool keep_blobs,
+                                             const Mix& mix);
 // A parameter's gradient, row-major; zeros if there is none.
 std::vector<float> gradient_of(const exec::Session& subject, size_t param);
 
