@@ -69,8 +69,8 @@ def caffenet():
         nn.Conv2d(256, 384, 3, padding=1), relu(),
         nn.Conv2d(384, 384, 3, padding=1, groups=2), relu(),
         nn.Conv2d(384, 256, 3, padding=1, groups=2), relu(), max_pool(3, 2), nn.Flatten(),
-        nn.Linear(9216, 4096), relu(), nn.Dropout(0.5, True),
-        nn.Linear(4096, 4096), relu(), nn.Dropout(0.5, True), nn.Linear(4096, 1000))
+        nn.Linear(9216, 4096), relu(), nn.Dropout(0.5),
+        nn.Linear(4096, 4096), relu(), nn.Dropout(0.5), nn.Linear(4096, 1000))
 
 
 class Branches(nn.Module):
@@ -120,7 +120,7 @@ class GoogLeNet(nn.Module):
     def auxiliary(channels):
         return nn.Sequential(
             ave_pool(5, 3), conv_relu(channels, 128, 1), nn.Flatten(), nn.Linear(2048, 1024),
-            relu(), nn.Dropout(0.7, True), nn.Linear(1024, 1000))
+            relu(), nn.Dropout(0.7), nn.Linear(1024, 1000))
 
     def forward(self, x):
         a = self.below_4b(x)
@@ -189,8 +189,8 @@ def vgg16():
             c_in = c_out
         layers.append(max_pool(2, 2))
     return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(25088, 4096), relu(), nn.Dropout(0.5, True),
-        nn.Linear(4096, 4096), relu(), nn.Dropout(0.5, True), nn.Linear(4096, 1000))
+        *layers, nn.Flatten(), nn.Linear(25088, 4096), relu(), nn.Dropout(0.5),
+        nn.Linear(4096, 4096), relu(), nn.Dropout(0.5), nn.Linear(4096, 1000))
 
 
 def densenet121():
