@@ -115,6 +115,7 @@ class Jsonl final : public Sink {
                  {"weight_norm", p.weight},
                  {"gradient_norm", p.gradient},
                  {"update_norm", p.update}};
+      if (p.weight > 0) entry["update_ratio"] = p.update / p.weight;
       if (p.realised) entry["realised_lr"] = *p.realised;
       params[p.name] = std::move(entry);
     }

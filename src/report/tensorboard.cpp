@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/clock.hpp"
@@ -87,6 +88,11 @@ class TensorBoard final : public Sink {
       scalar(event, "weight_norm/" + p.name, p.weight);
     }
     for (const Verified::Group& g : e.groups) scalar(event, "realised_lr/" + g.name, g.realised);
+    const auto wrong = [](const Verified::Param& p) {
+      return p.verdict != "ok" && p.verdict != "unmeasured";
+    };
+    scalar(event, "verified/wrong",
+           static_cast<double>(std::count_if(e.params.begin(), e.params.end(), wrong)));
     if (event.has_summary()) write(event);
   }
   void operator()(const Alarm&) const {}

@@ -193,6 +193,53 @@ TEST_F(SinksTest, tensorboard_files_hold_version_start_and_scalars) {
   EXPECT_EQ(values.at("test/pair/1"), 2.0f);
 }
 
+TEST_F(SinksTest, both_hold_what_was_verified_and_distributions) {
+  Verified verified;
+  verified.iteration = 7;
+  verified.params = {{"a/weight", "ok", 0.5, 0.5001, 4, 2, 1},
+                     {"a/bias", "frozen_moved", 0, std::nullopt, 0, 0, 0.1}};
+  verified.groups = {{"a/weight +1", 0.5, 0.5001}};
+  const std::vector<float> numbers{-1, 0, 1, 1};
+  const Histograms histograms{7, "a/weight", histogram_of(numbers), histogram_of(numbers),
+                              histogram_of(std::span(numbers).first(2))};
+  {
+    const auto jsonl = make_jsonl(path_, {}), board = make_tensorboard(board_, {});
+    RunStarted started;
+    started.groups = {{"a/weight +1", {"a/weight", "b/weight"}}};
+    for (Sink* sink : {jsonl.get(), board.get()}) {
+      sink->on(started);
+      sink->on(verified);
+      sink->on(histograms);
+    }
+  }
+  const auto told = lines(path_);
+  ASSERT_EQ(told.size(), 3u);
+  EXPECT_EQ(told[1]["parameters"]["a/weight"]["realised_lr"], 0.5001);
+  EXPECT_EQ(told[1]["parameters"]["a/weight"]["update_ratio"], 0.25);
+  EXPECT_EQ(told[1]["parameters"]["a/bias"]["verdict"], "frozen_moved");
+  EXPECT_FALSE(told[1]["parameters"]["a/bias"].contains("update_ratio")) << "weights of zero";
+  EXPECT_EQ(told[1]["groups"]["a/weight +1"]["realised_lr"], 0.5001);
+  EXPECT_EQ(told[2]["update"]["count"], 2);
+
+  const auto events = read_tfevents(event_files(board_).at(0));
+  ASSERT_EQ(events.size(), 4u);
+  std::map<std::string, float> values;
+  for (const auto& value : events[2].summary().value()) values[value.tag()] = value.simple_value();
+  EXPECT_EQ(values.at("update_ratio/a/weight"), 0.25f);
+  EXPECT_EQ(values.at("realised_lr/a/weight +1"), 0.5001f);
+  EXPECT_EQ(values.at("verified/wrong"), 1);
+  EXPECT_EQ(events[3].step(), 7);
+  ASSERT_EQ(events[3].summary().value_size(), 3);
+  const auto& weights = events[3].summary().value(0);
+  EXPECT_EQ(weights.tag(), "weights/a/weight");
+  EXPECT_EQ(weights.histo().num(), 4);
+  EXPECT_EQ(weights.histo().sum_squares(), 3);
+  double counted = 0;
+  for (const double count : weights.histo().bucket()) counted += count;
+  EXPECT_EQ(counted, 4);
+  EXPECT_EQ(weights.histo().bucket_limit_size(), weights.histo().bucket_size());
+}
+
 TEST_F(SinksTest, tensorboard_files_of_later_runs_sort_behind_earlier_ones) {
   write_file_atomically(board_ + "/events.out.tfevents.9999999990.zzz.9", "");
   write_file_atomically(board_ + "/events.out.tfevents.odd.name", "");
