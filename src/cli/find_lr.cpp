@@ -74,9 +74,9 @@ std::string csv(const std::vector<RangeTest>& tests) {
   std::string out = "test,rate,lr_mult,loss,smoothed_loss\n";
   for (const RangeTest& test : tests)
     for (const train::RangePoint& point : test.points)
-      out += fmt::format("{},{:.9g},{},{:.9g},{:.9g}\n", test.target.name, point.rate,
+      out += fmt::format("{},{:.7g},{},{:.7g},{:.7g}\n", test.target.name, point.rate,
                          test.target.rule >= 0 && test.held > 0
-                             ? fmt::format("{:.9g}", point.rate / test.held)
+                             ? fmt::format("{:.7g}", point.rate / test.held)
                              : "",
                          point.loss, point.smoothed);
   return out;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/parallel.hpp"
@@ -245,7 +246,9 @@ bool Trainer::test(int index) {
   Net& net = *test_nets_[static_cast<size_t>(index)];
   const int batches = param_.test_iter(index);
   // Which batches pass number n reads depends on n alone, so that a resumed run tests on the same.
-  const int64_t n = iteration_ / param_.test_interval() - (param_.test_initialization() ? 0 : 1);
+  // Without updates the last test is the first one, whether or not there is one before them.
+  const int64_t n = std::max<int64_t>(
+      0, iteration_ / param_.test_interval() - (param_.test_initialization() ? 0 : 1));
   double loss = 0;
   std::vector<report::Output> sums;
   for (int b = 0; b < batches; ++b) {

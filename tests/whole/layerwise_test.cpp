@@ -83,6 +83,17 @@ TEST_F(LayerwiseTest, two_optimizers_have_their_own_rates_and_one_clip) {
   EXPECT_NEAR(rate(events, "conv6_letters/weight"), 1e-3, 2e-6);
   const Outcome run = crema("explain --solver=configs/layerwise/two_optimizers.prototxt");
   EXPECT_TRUE(run.says("AdamW")) << run.out;
+  // One norm of all gradients, whoever applies them.
+  const auto clipped = train("two_optimizers", "--set clip_gradients=0.1");
+  int clips = 0;
+  for (const nlohmann::json& event : clipped)
+    if (event["event"] == "train") {
+      const double norm = event["gradient_norm"], scale = event["clip_scale"];
+      EXPECT_NEAR(norm * scale, 0.1, 1e-6);
+      ++clips;
+    }
+  EXPECT_EQ(clips, 4);
+  EXPECT_NEAR(rate(clipped, "conv2/weight"), 2e-4, 2e-6);
 }
 
 TEST_F(LayerwiseTest, scaled_gradients_are_rates_under_sgd_and_nothing_under_adam) {
@@ -97,6 +108,18 @@ TEST_F(LayerwiseTest, scaled_gradients_are_rates_under_sgd_and_nothing_under_ada
   const Outcome warned =
       crema("explain --solver=configs/layerwise/gradients.prototxt --set type=Adam");
   EXPECT_TRUE(warned.says("grad_mult has no effect under Adam")) << warned.out;
+}
+
+TEST_F(LayerwiseTest, a_factor_before_clipping_each_parameter_is_erased) {
+  const std::string clip =
+      "--set clip_gradients=1e-4 --set clip_scope=PARAMETER "
+      "--set param_rule[0].grad_mult_at=BEFORE_CLIP ";
+  const double scaled = verified(train("gradients", clip, 1), "conv4/weight")["update_norm"];
+  const double whole = verified(train("gradients", clip + "--set param_rule[0].grad_mult=1", 1),
+                                "conv4/weight")["update_norm"];
+  EXPECT_NEAR(scaled / whole, 1, 1e-3);
+  const Outcome warned = crema("explain --solver=configs/layerwise/gradients.prototxt " + clip);
+  EXPECT_TRUE(warned.says("grad_mult is erased whenever clip_gradients acts")) << warned.out;
 }
 
 TEST_F(LayerwiseTest, a_dictionary_has_a_default_of_one_and_histograms) {
@@ -119,6 +142,13 @@ TEST_F(LayerwiseTest, a_stopped_copy_and_a_gradient_scale_layer_slow_everything_
       EXPECT_NEAR(verified(events, param)["gradient_norm"].get<double>() / gradient, 0.01, 1e-4)
           << param;
   }
+  const auto loss = [](const std::vector<nlohmann::json>& events) {
+    for (const nlohmann::json& event : events)
+      if (event["event"] == "train") return event["loss"].get<double>();
+    return 0.0;
+  };
+  EXPECT_EQ(loss(layer), loss(whole)) << "the layer passes every bit on";
+  EXPECT_NEAR(loss(mixed) / loss(whole), 1, 1e-6) << "the sum of both parts is the whole";
   const double head = verified(whole, "conv6_letters/weight")["gradient_norm"];
   for (const auto& events : {mixed, layer})
     EXPECT_NEAR(verified(events, "conv6_letters/weight")["gradient_norm"].get<double>() / head, 1,
@@ -143,6 +173,12 @@ TEST_F(LayerwiseTest, frozen_layers_keep_every_bit) {
   EXPECT_EQ(verified(events, "conv3/weight")["verdict"], "ok");
   EXPECT_EQ(verified(events, "conv3/weight")["lr"], 0);
   EXPECT_GT(verified(events, "conv6_letters/weight")["update_norm"], 0);
+  train("frozen", "", 0);  // the file holds what the run begins with
+  const std::string before = weights("frozen", 0), after = weights("frozen", 4);
+  const size_t head = before.find("conv6_letters");
+  ASSERT_NE(head, std::string::npos);
+  EXPECT_EQ(before.substr(0, head), after.substr(0, head));
+  EXPECT_NE(before, after);
 }
 
 }  // namespace
