@@ -206,6 +206,37 @@ TEST_F(VerifierTest, catches_steps_that_are_not_the_optimizers) {
   EXPECT_EQ(alarms().count("formula"), 1u) << "velocity where there is to be none";
 }
 
+TEST_F(VerifierTest, is_right_and_catches_faults_after_a_resume) {
+  const std::string frozen = "param_rule[1].freeze_until=30";
+  Trainer(solver("verify_solver.prototxt", {"max_iter=20", "snapshot_after_train=true", frozen}),
+          pretrained(), context_)
+      .run();
+  const auto resume = [&](bool fault) {
+    events_.clear();
+    TrainOptions options;
+    options.snapshot = prefix() + "_iter_20.solverstate";
+    options.adjust = [&](size_t, optim::StepInfo& info) {
+      if (fault) info.rate = info.policy_rate;
+    };
+    options.after_update = [&](int64_t iteration, double, double) {
+      if (!fault || iteration != 25) return;
+      const size_t p = param("conv1/bias");
+      std::vector<float> values = trainer_->net().params().value(p);
+      values[0] = std::nextafter(values[0], 1e9f);
+      trainer_->net().params().set_value(p, values);
+    };
+    Trainer trainer(solver("verify_solver.prototxt", {frozen}), std::move(options), context_);
+    trainer_ = &trainer;
+    trainer.run();
+  };
+  resume(false);
+  EXPECT_EQ(texts(), "");
+  EXPECT_EQ(verified().size(), 20u);
+  resume(true);
+  EXPECT_EQ(alarms()["frozen_moved"], std::set<std::string>{"conv1/bias"});
+  EXPECT_EQ(alarms()["ratio"].count("conv2/weight"), 1u);
+}
+
 TEST_F(VerifierTest, says_each_fault_once_to_people_and_every_time_in_the_events) {
   run("verify_solver.prototxt", {},
       [](size_t, optim::StepInfo& info) { info.rate = info.policy_rate; });
