@@ -22,11 +22,13 @@ class LayerwiseTest : public ProgramTest {
                               "--events=events.jsonl --set max_iter=" +
                               std::to_string(updates) + " " + more);
     EXPECT_EQ(run.code, 0) << recipe << "\n" << run.err;
+    return read_events();
+  }
+  std::vector<nlohmann::json> read_events() const {
     std::vector<nlohmann::json> out;
     std::istringstream text(bytes("events.jsonl"));
     for (std::string line; std::getline(text, line);) out.push_back(nlohmann::json::parse(line));
-    for (const nlohmann::json& event : out)
-      EXPECT_NE(event["event"], "alarm") << recipe << ": " << event;
+    for (const nlohmann::json& event : out) EXPECT_NE(event["event"], "alarm") << event;
     return out;
   }
   // A parameter's figures in the last verified update.
@@ -179,6 +181,37 @@ TEST_F(LayerwiseTest, frozen_layers_keep_every_bit) {
   ASSERT_NE(head, std::string::npos);
   EXPECT_EQ(before.substr(0, head), after.substr(0, head));
   EXPECT_NE(before, after);
+}
+
+// The two runs of README's table: which layers learn at which rate, and from which data.
+TEST_F(LayerwiseTest, fine_tuning_recipes_have_the_rates_that_readme_says) {
+  struct Recipe {
+    const char *pretrain, *tune, *weights, *head;
+    double old_rate;
+  };
+  for (const Recipe& recipe : {Recipe{"layerwise/pretrain", "finetune/letters",
+                                      "runs/layerwise/digits", "conv6_letters", 0.003},
+                               Recipe{"finetune/objects_pretrain", "finetune/objects",
+                                      "runs/finetune/mnist", "conv6_objects", 0.001}}) {
+    const std::string run =
+        "train --synthetic --threads=2 --set test_interval=100000 --solver=configs/";
+    const Outcome pretrained = crema(run + recipe.pretrain + ".prototxt --set max_iter=2");
+    ASSERT_EQ(pretrained.code, 0) << pretrained.err;
+    const std::string weights = std::string(recipe.weights) + "_iter_2.caffemodel";
+    const Outcome tuned = crema(run + recipe.tune +
+                                ".prototxt --set max_iter=2 --set verify_interval=1 "
+                                "--events=events.jsonl --weights=" +
+                                weights);
+    ASSERT_EQ(tuned.code, 0) << tuned.err;
+    EXPECT_TRUE(tuned.says("loaded conv1, conv2, conv3, conv4, conv5")) << tuned.err;
+    const auto events = read_events();
+    EXPECT_NEAR(rate(events, "conv3/weight"), recipe.old_rate, 1e-3 * recipe.old_rate);
+    EXPECT_NEAR(rate(events, std::string(recipe.head) + "/weight"), 0.03, 3e-5);
+  }
+  const Outcome told = crema(
+      "explain --solver=configs/finetune/objects.prototxt --format=csv "
+      "--weights=runs/finetune/mnist_iter_2.caffemodel");
+  EXPECT_TRUE(told.says("conv1/weight,Convolution,8x1x3x3,loaded,")) << "grey\n" << told.out;
 }
 
 }  // namespace
