@@ -69,7 +69,9 @@ std::vector<std::pair<Desc, Desc>> activations(const KernelRequest& request, con
   const ops::Operand& x = request.src[0];
   const auto now = desc_of(x), src = unpadded(g.x), dst = unpadded(g.y);
   const bool plain = x.layout && x.layout->plain();
-  if (src && ((now && *now == *src) || (plain && padding_costs(g.x[1], g.y[1]))))
+  // A plain image of one channel is channels last, too.
+  const bool last = src && now && *now == *src && !few_channels(g.x[1]);
+  if (last || (src && plain && padding_costs(g.x[1], g.y[1])))
     out.emplace_back(*src, *dst);
   if (now && !plain) out.emplace_back(*now, any_desc(g.y));
   out.emplace_back(any_desc(g.x), any_desc(g.y));

@@ -10,6 +10,9 @@
 
 namespace crema::onednn {
 
+// Images: oneDNN has direct kernels that read them plain and write blocks of channels.
+bool few_channels(int64_t in_channels);
+
 // Whether blocks of 16 channels waste so much of the multiplications (20 and 50 channels: half)
 // that kernels without padding, on channels-last data, win. They never do for 1 to 3 input
 // channels, which are not padded.

@@ -185,6 +185,9 @@ TEST_F(Convolution, channels_that_blocks_would_pad_much_come_last) {
   const ops::Convolution op = op_of(c);
   OpRunner run(engine, op, inputs_of(c));
   EXPECT_EQ(run.forward_offer().dst[0].text(), "acdb");
+  const ops::Convolution first = op_of(kCases[0]);  // of one channel: nothing to be won
+  OpRunner image(engine, first, inputs_of(kCases[0]));
+  EXPECT_NE(image.forward_offer().dst[0].text(), "acdb");
 }
 
 TEST_F(Convolution, a_test_net_computes_the_bits_of_a_training_net) {
