@@ -1,5 +1,8 @@
 // The passes inplace and memory: lifetimes, merging, one arena.
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
 
 #include "plan/passes.hpp"
 
@@ -102,34 +105,59 @@ void merge_in_place(Plan& plan) {
   }
 }
 
-void assign_memory(Plan& plan, bool reuse) {
-  std::vector<int> order;
-  for (size_t i = 0; i < plan.buffers.size(); ++i)
-    if (in_arena(plan.buffers[i])) order.push_back(static_cast<int>(i));
-  // Largest first: the classic greedy for offline placement.
-  std::stable_sort(order.begin(), order.end(),
-                   [&](int a, int b) { return plan.buffers[a].bytes > plan.buffers[b].bytes; });
+namespace {
+
+using Offsets = std::map<int, size_t>;  // by buffer
+
+// Each buffer in its turn as low as those placed before allow; the end of the highest.
+size_t place(const Plan& plan, const std::vector<int>& order, bool reuse, Offsets& offsets) {
   constexpr size_t kAlign = Arena::kAlignment;
   std::vector<int> placed;  // by offset
-  plan.arena_bytes = 0;
+  size_t end = 0;
   for (const int id : order) {
-    Buffer& buffer = plan.buffers[id];
+    const Buffer& buffer = plan.buffers[id];
     const size_t bytes = (buffer.bytes + kAlign - 1) / kAlign * kAlign;
     size_t offset = 0;
     for (const int other : placed) {
       const Buffer& o = plan.buffers[other];
       if (reuse && !meet(buffer, o)) continue;
-      if (o.offset >= offset + bytes) break;
-      offset = std::max(offset, (o.offset + o.bytes + kAlign - 1) / kAlign * kAlign);
+      if (offsets[other] >= offset + bytes) break;
+      offset = std::max(offset, (offsets[other] + o.bytes + kAlign - 1) / kAlign * kAlign);
     }
-    buffer.offset = offset;
-    plan.arena_bytes = std::max(plan.arena_bytes, offset + bytes);
+    offsets[id] = offset;
+    end = std::max(end, offset + bytes);
     placed.insert(std::upper_bound(placed.begin(), placed.end(), id,
-                                   [&](int a, int b) {
-                                     return plan.buffers[a].offset < plan.buffers[b].offset;
-                                   }),
+                                   [&](int a, int b) { return offsets[a] < offsets[b]; }),
                   id);
   }
+  return end;
+}
+
+}  // namespace
+
+// Greedy offline placement in several orders, of which the best counts: the largest first is the
+// classic; what lives long, or is large for long, leaves fewer holes in small nets.
+void assign_memory(Plan& plan, bool reuse) {
+  std::vector<int> arena;
+  for (size_t i = 0; i < plan.buffers.size(); ++i)
+    if (in_arena(plan.buffers[i])) arena.push_back(static_cast<int>(i));
+  const auto bytes = [](const Buffer& b) { return static_cast<double>(b.bytes); };
+  const auto steps = [](const Buffer& b) { return static_cast<double>(b.last - b.first + 1); };
+  const std::function<double(const Buffer&)> weights[] = {
+      bytes, steps, [&](const Buffer& b) { return bytes(b) * steps(b); }};
+  std::optional<size_t> least;
+  for (const auto& weight : weights) {
+    std::vector<int> order = arena;
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+      return weight(plan.buffers[a]) > weight(plan.buffers[b]);
+    });
+    Offsets offsets;
+    const size_t end = place(plan, order, reuse, offsets);
+    if (least && end >= *least) continue;
+    least = end;
+    for (const auto& [id, offset] : offsets) plan.buffers[id].offset = offset;
+  }
+  plan.arena_bytes = least.value_or(0);
 }
 
 void verify(const Plan& plan) {

@@ -43,7 +43,7 @@ size_t TensorDesc::bytes() const {
 
 namespace {
 
-constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kHugePage = size_t{2} << 20, kPage = size_t{4} << 10;
 
 size_t rounded_up(size_t bytes, size_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
@@ -61,7 +61,8 @@ std::byte* map_huge(size_t bytes) {
   const auto before = static_cast<size_t>(data - begin);
   if (before > 0) ::munmap(begin, before);
   if (kHugePage > before) ::munmap(data + bytes, kHugePage - before);
-  ::madvise(data, bytes, MADV_HUGEPAGE);  // advice only
+  // Advice only; what is left over at the end would take a whole huge page for itself.
+  ::madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return data;
 }
 
@@ -69,7 +70,7 @@ std::byte* map_huge(size_t bytes) {
 
 Arena::Arena(size_t bytes) : bytes_(bytes) {
   if (bytes_ >= kHugePage) {
-    data_ = map_huge(rounded_up(bytes_, kHugePage));
+    data_ = map_huge(rounded_up(bytes_, kPage));
   } else if (bytes_ > 0) {
     const size_t rounded = rounded_up(bytes_, kAlignment);
     void* memory = std::aligned_alloc(kAlignment, rounded);
@@ -81,7 +82,7 @@ Arena::Arena(size_t bytes) : bytes_(bytes) {
 
 Arena::~Arena() {
   if (bytes_ >= kHugePage)
-    ::munmap(data_, rounded_up(bytes_, kHugePage));
+    ::munmap(data_, rounded_up(bytes_, kPage));
   else
     std::free(data_);
 }

@@ -71,8 +71,7 @@ std::vector<std::pair<Desc, Desc>> activations(const KernelRequest& request, con
   const bool plain = x.layout && x.layout->plain();
   // A plain image of one channel is channels last, too.
   const bool last = src && now && *now == *src && !few_channels(g.x[1]);
-  if (last || (src && plain && padding_costs(g.x[1], g.y[1])))
-    out.emplace_back(*src, *dst);
+  if (last || (src && plain && padding_costs(g.x[1], g.y[1]))) out.emplace_back(*src, *dst);
   if (now && !plain) out.emplace_back(*now, any_desc(g.y));
   out.emplace_back(any_desc(g.x), any_desc(g.y));
   return out;
