@@ -46,8 +46,14 @@ const ops::Engine* taker(const Rewriting& in, const Node& node) {
 }
 
 // What a node's only result is a copy of; kNone if of nothing.
-int original(const Node& node) {
-  if (node.part == ops::kForward) return plain_sum(*node.op, 1) ? node.src[0] : kNone;
+int original(const Rewriting& in, const Node& node) {
+  if (node.part == ops::kForward) {
+    // In training, a view is what its gradient is known by.
+    const auto shape = [&](int v) { return in.program.values[static_cast<size_t>(v)].shape; };
+    const bool view =
+        node.op->view() && !in.options.training && shape(node.src[0]) == shape(node.dst[0]);
+    return view || plain_sum(*node.op, 1) ? node.src[0] : kNone;
+  }
   const auto part = static_cast<size_t>(node.part);
   if (const auto* sum = dynamic_cast<const ops::Eltwise*>(node.op.get())) {
     const bool copies = sum->method == ops::EltwiseMethod::kSum &&
@@ -72,7 +78,7 @@ void share_copies(Rewriting& to) {
     for (auto* list : {&node.src, &node.dst, &node.diff_dst, &node.diff_src})
       for (int& v : *list)
         if (v != kNone) v = program.resolve(v);
-    const int source = original(node);
+    const int source = original(to, node);
     if (source == kNone) continue;
     const std::vector<int> results = writes(node);
     if (results.size() != 1 || own_memory.contains(results[0])) continue;
