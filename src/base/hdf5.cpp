@@ -6,14 +6,6 @@
 
 namespace crema {
 
-namespace {
-
-// The library's exit handler prints a complaint after a damaged file; nothing here needs it, for
-// every handle closes itself.
-[[maybe_unused]] const herr_t kNoExitHandler = H5dont_atexit();
-
-}  // namespace
-
 Hdf5Handle::~Hdf5Handle() {
   if (valid() && close_) close_(id_);
 }

@@ -1,11 +1,10 @@
 // HDF5 handles that close themselves, for the rooms that read or write such files.
 #pragma once
 
-#include <hdf5.h>
-
 #include <string>
 
 #include "base/error.hpp"
+#include "base/hdf5_library.hpp"
 
 // Prefetch threads read while the training thread writes snapshots.
 #ifndef H5_HAVE_THREADSAFE
