@@ -162,5 +162,33 @@ TEST_F(FinetuneTest, a_gradient_factor_of_0_is_explained) {
       << run.out;
 }
 
+// Test nets have BatchNorm inside the convolution's weights: those of the moving average as well.
+TEST_F(FinetuneTest, tests_with_the_average_see_its_weights_where_they_are_folded) {
+  std::string net = read_file(fixtures + "small_net.prototxt", ErrorCode::kData);
+  const std::string bn = "bottom: \"conv1\" top: \"bn1\"";
+  ASSERT_NE(net.find(bn), std::string::npos);
+  // Nothing but updates and the exchange changes parameters: no statistics are collected.
+  net.insert(net.find(bn), "batch_norm_param { use_global_stats: true eps: 1 } ");
+  write("global.prototxt", net);
+  const auto losses = [&](const std::string& more) {
+    const Outcome run =
+        crema(train("--set net=global.prototxt --set max_iter=24 --set test_interval=6 --set "
+                    "test_compute_loss=true --set base_lr=0.02 "
+                    "--set 'ema={decay: 0.9 test: true}' --json=out.json " +
+                    more));
+    EXPECT_EQ(run.code, 0) << run.err;
+    std::vector<double> out;
+    for (size_t at = 0; (at = run.err.find("Test loss: ", at)) != std::string::npos; ++at)
+      out.push_back(std::atof(run.err.c_str() + at + 11));
+    return out;
+  };
+  const std::vector<double> folded = losses(""), plain = losses("--plan_skip=fold");
+  ASSERT_GE(folded.size(), 4u);
+  ASSERT_EQ(folded.size(), plain.size());
+  for (size_t i = 0; i < folded.size(); ++i) EXPECT_NEAR(folded[i], plain[i], 1e-3 * plain[i]) << i;
+  EXPECT_GT(std::abs(folded[1] - losses("--set ema.test=false").at(1)), 1e-2)
+      << "the average is another net";
+}
+
 }  // namespace
 }  // namespace crema::whole
