@@ -10,10 +10,6 @@
 namespace crema::onednn {
 namespace {
 
-int64_t weight_bytes(const Winograd& op) {
-  return op.points() * op.in_channels * op.out_channels * 4;  // of a group
-}
-
 // Tiles worked on at once: so many that reading the transformed weights (or adding to their
 // gradient) once for each block costs little beside the work on it; then what is transformed stays
 // in cache.
@@ -27,7 +23,7 @@ int64_t block_size(int64_t items, int64_t most, int64_t threads) {
 }
 // Blocks of all groups are shared out among the threads.
 int64_t forward_tiles(const Winograd& op) {
-  const int64_t bytes = weight_bytes(op);
+  const int64_t bytes = op.group_bytes();
   const int64_t most = bytes <= kNear ? kFewTiles : kFewTiles * (bytes <= kFar ? 2 : 4);
   return block_size(op.tiles(), most, op.groups % compute_threads() == 0 ? 1 : compute_threads());
 }
@@ -36,7 +32,7 @@ int64_t gradient_parts(const Winograd& op) {
   return std::min<int64_t>(compute_threads(), op.tiles());
 }
 int64_t gradient_tiles(const Winograd& op) {
-  const int64_t most = weight_bytes(op) <= kNear ? kFewTiles : 4 * kFewTiles;
+  const int64_t most = op.group_bytes() <= kNear ? kFewTiles : 4 * kFewTiles;
   return block_size(op.tiles(), most, gradient_parts(op));
 }
 

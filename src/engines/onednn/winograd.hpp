@@ -30,6 +30,7 @@ struct Winograd {
   int64_t weight_floats() const {  // transformed
     return points() * groups * in_channels * out_channels;
   }
+  int64_t group_bytes() const { return weight_floats() / groups * 4; }
   // Bytes that the functions below need.
   size_t forward_scratch() const;
   size_t weights_scratch() const;

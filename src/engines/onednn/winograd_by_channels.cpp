@@ -6,10 +6,6 @@
 namespace crema::onednn::by_channels {
 namespace {
 
-// Of one group.
-int64_t weight_bytes(const Winograd& op) {
-  return op.points() * op.in_channels * op.out_channels * 4;
-}
 int64_t pairs(const Winograd& op) {
   return (op.out_channels / op.lanes + kWide - 1) / kWide;
 }
@@ -102,7 +98,7 @@ void gradient_pair(const Winograd& op, const float* inputs, const float* gradien
 }  // namespace
 
 bool forward_pays(const Winograd& op) {
-  return weight_bytes(op) >= kLargeWeights && shared_evenly(op) &&
+  return op.group_bytes() >= kLargeWeights && shared_evenly(op) &&
          points_of(op, op.tiles(), op.in_channels) * 4 <= kNear;
 }
 
@@ -131,7 +127,7 @@ void forward(const Winograd& op, const float* x, const float* weights, bool flip
 }
 
 bool gradient_pays(const Winograd& op) {
-  return weight_bytes(op) >= kLargeWeights && shared_evenly(op) &&
+  return op.group_bytes() >= kLargeWeights && shared_evenly(op) &&
          points_of(op, op.tiles(), op.in_channels + op.out_channels) * 4 <= 2 * kNear;
 }
 
