@@ -124,8 +124,13 @@ class Differentiation {
     layer_ = index;
     const std::set<int> active = active_values(graph_.layers[static_cast<size_t>(index)], index);
     find_shared_weights(index);
-    for (int n = graph_.forward_nodes - 1; n >= 0; --n)
-      if (graph_.nodes[n].layer == index) node(n, active);
+    for (int n = graph_.forward_nodes - 1; n >= 0; --n) {
+      if (graph_.nodes[n].layer != index) continue;
+      // Also where there is no gradient just now: what is fused follows from it.
+      for (const ops::GradientPart& part : graph_.nodes[n].op->gradient())
+        if (reads_another(graph_.nodes[n], part)) graph_.nodes[n].reads_another = true;
+      node(n, active);
+    }
     for (const auto& [weight, shared] : shared_weights_) sum_weight_gradients(weight, shared);
     layer_ = kNone;
   }
@@ -236,7 +241,7 @@ class Differentiation {
     node.forward = index;
     node.src = forward.src;
     node.dst = forward.dst;
-    if (options_.caffe_compat && reads_top_memory(forward, part)) node.dst[0] = last_written();
+    if (reads_another(forward, part)) node.dst[0] = last_written();
     node.diff_dst = diff_dst;
     node.diff_src.assign(forward.src.size(), kNone);
     const int producer = static_cast<int>(graph_.nodes.size());
@@ -287,6 +292,11 @@ class Differentiation {
                         info.type == "Softmax";
     const Shape& shape = graph_.values[forward.dst[0]].shape;
     return (in_place || always) && graph_.values[last_written()].shape == shape;
+  }
+
+  bool reads_another(const Node& forward, const ops::GradientPart& part) const {
+    return options_.caffe_compat && reads_top_memory(forward, part) &&
+           last_written() != forward.dst[0];
   }
 
   // What the memory of the layer's only top holds after the forward pass.

@@ -45,6 +45,8 @@ struct Node {
   int forward = kNone;        // of a gradient part: its forward node
   std::vector<int> src, dst;  // the op's operands (of a gradient part too)
   std::vector<int> diff_dst, diff_src;
+  // Of a forward node: a gradient would read another value in place of dst[0] (caffe_compat).
+  bool reads_another = false;
 };
 
 // What the solver's rules make of a parameter at the time a graph is built for. Without one, the

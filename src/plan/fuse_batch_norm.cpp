@@ -46,6 +46,7 @@ class NormChain {
     const int n = next();
     const auto* f = n == kNone ? nullptr : dynamic_cast<const ops::Unary*>(at(n).op.get());
     if (f == nullptr || f->function != ops::Function::kRelu || f->p != 0) return;
+    if (at(n).reads_another) return;
     op_.relu = true;
     nodes_.push_back(n);
   }
@@ -85,7 +86,6 @@ class NormChain {
     const std::set<int> inside(old.begin(), old.end());
     for (const int g : old) {
       const Node& node = at(g);
-      if (node.dst != at(node.forward).dst) return std::nullopt;  // BVLC's way: another value
       const auto* scale = dynamic_cast<const ops::Scale*>(node.op.get());
       const bool is_norm = dynamic_cast<const ops::BatchNorm*>(node.op.get()) != nullptr;
       if (scale != nullptr && node.part == 1)

@@ -58,6 +58,16 @@ TEST_F(FreezeTest, pruning_and_planning_anew_change_no_bit) {
       << "where statistics freeze and thaw";
 }
 
+// What is fused must not depend on whether there is a gradient just now.
+TEST_F(FreezeTest, nor_do_chains_in_place_under_caffe_compat) {
+  const std::string net =
+      "--set net=" + fixtures + "freeze_in_place_net.prototxt --set caffe_compat=true ";
+  const Outcome pruned = train("pruned", net);
+  ASSERT_EQ(pruned.code, 0) << pruned.err;
+  ASSERT_EQ(train("whole0", net + "--plan_skip=freeze").code, 0);
+  expect_same("pruned", "whole0");
+}
+
 TEST_F(FreezeTest, a_resume_in_any_phase_gives_the_same_bits) {
   ASSERT_EQ(train("straight", "--set snapshot=6").code, 0);
   for (const int iteration : {6, 12, 18, 30, 36, 42}) {
