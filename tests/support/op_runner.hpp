@@ -36,6 +36,7 @@ struct Refused : std::runtime_error {
 
 struct RunOptions {
   DType dtype = DType::kF32;
+  ops::Precision precision = ops::Precision::kF32;
   bool training = true;
   ops::StepInfo step{};
   // Layout that each source has before the op is planned; a source beyond the end is plain, and a
@@ -61,6 +62,7 @@ class OpRunner {
     ops::KernelRequest request;
     request.op = &op_;
     request.dtype = options_.dtype;
+    request.precision = options_.precision;
     request.training = options_.training;
     for (size_t i = 0; i < src_shapes_.size(); ++i)
       request.src.push_back({src_shapes_[i], initial_layout(i), true});
@@ -190,6 +192,7 @@ class OpRunner {
     request.op = &op_;
     request.part = part;
     request.dtype = options_.dtype;
+    request.precision = options_.precision;
     request.training = options_.training;
     for (size_t i = 0; i < src_shapes_.size(); ++i) {
       const bool wanted = std::count(wrt.begin(), wrt.end(), static_cast<int>(i)) > 0;
@@ -284,7 +287,7 @@ class OpRunner {
   }
 
   void check_written(const Buffer& buffer) const {
-    const size_t size = bytes_of(options_.dtype);
+    const size_t size = bytes_of(TensorDesc{buffer.shape, options_.dtype, buffer.layout}.stored());
     const std::byte* bytes = buffer.memory->data();
     for (size_t at = 0; at + size <= buffer.memory->bytes(); at += size)
       CREMA_CHECK(
