@@ -36,7 +36,7 @@ Pair describe(const ops::Lrn& op, const Desc& x, bool training, const Context& c
 // loop 240 times slower (measured) than what a reorder to blocks costs.
 std::vector<Desc> choices(const ops::Operand& x) {
   std::vector<Desc> out = {desc_or_plain(x)};
-  const auto f32 = dnnl::memory::data_type::f32;
+  const auto f32 = Type::f32;
   if (x.shape[1] % 16 == 0) out.push_back({x.shape.dims(), f32, Tag::aBcd16b});
   if (x.shape[1] % 8 == 0) out.push_back({x.shape.dims(), f32, Tag::aBcd8b});
   return out;
@@ -89,8 +89,7 @@ std::optional<ops::Offer> in_blocks(const KernelRequest& request, const ops::Lrn
   Desc x = desc_or_plain(request.src[0]);
   auto view = ChannelView::of(x);
   if (!view || view->flat()) {
-    x = {shape.dims(), dnnl::memory::data_type::f32,
-         has_wide_kernels() ? Tag::aBcd16b : Tag::aBcd8b};
+    x = {shape.dims(), Type::f32, has_wide_kernels() ? Tag::aBcd16b : Tag::aBcd8b};
     view = ChannelView::of(x);
   }
   BlockLrn lrn;
