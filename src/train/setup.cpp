@@ -8,6 +8,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "optim/notes.hpp"
+#include "train/precision.hpp"
 #include "train/trainer.hpp"
 
 namespace crema::train {
@@ -131,6 +132,8 @@ void Trainer::build_nets() {
   options.prefetch_threads = param_.prefetch_threads();
   options.inputs = options_.inputs;
   options.training = true;
+  options.precision =
+      options_.precision ? *options_.precision : solver_precision(solver_, context_);
   options.separate_gradients = param_.iter_size() > 1;
   options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();
