@@ -48,6 +48,8 @@ class Explained {
       return train::choices_at(first_, survey, settings_);
     };
     net_ = std::make_unique<train::Net>(solver_.train_net, options, session.context);
+    if (const std::string text = train::precision_text(*net_); !text.empty())
+      session.context.reporter->info(text);
   }
 
   std::vector<train::Moment> moments() const { return train::find_moments(inputs({})); }

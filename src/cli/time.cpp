@@ -220,7 +220,7 @@ void time_net(train::Net& net, optim::Optimizer* optimizer, const std::string& r
   const double seconds = watch.seconds();
   report.net = net.graph().name;
   report.batch = net.batch_size();
-  const bool rounded = net.session().plans().front()->precision == ops::Precision::kBf16;
+  const bool rounded = net.session().plans().front()->precision != ops::Precision::kF32;
   report.precision = rounded ? "bf16" : "f32";
   describe_steps(net, measured.steps, report);
   describe_totals(measured, optimizer, rule, report);

@@ -79,8 +79,9 @@ struct Operand {
 };
 
 // What products may be computed in. kBf16: kernels may read and write bf16 where that is faster;
-// they add up in f32, and parameters and their gradients are f32 all the same.
-enum class Precision { kF32, kBf16 };
+// they add up in f32, and parameters and their gradients are f32 all the same. kBf16Forced: also
+// where it is slower.
+enum class Precision { kF32, kBf16, kBf16Forced };
 
 struct KernelRequest {
   const Op* op = nullptr;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/text.hpp"
-
 namespace crema::train {
 
 namespace {
@@ -13,15 +11,11 @@ using Wanted = caffe::SolverParameter;
 // Below, conversions cost more than faster products save.
 constexpr double kWorthwhile = 1.15;
 
-// The first engine that can; else why none does.
+// Of the first engine that can, else of the one that is asked first.
 ops::Bf16Support best_support(const plan::Engines& engines) {
-  std::vector<std::string> reasons;
-  for (ops::Engine* engine : engines) {
-    ops::Bf16Support support = engine->bf16();
-    if (support.possible) return support;
-    reasons.push_back(std::move(support.note));
-  }
-  return {false, 0, join(reasons, "; ")};
+  for (ops::Engine* engine : engines)
+    if (ops::Bf16Support support = engine->bf16(); support.possible) return support;
+  return engines.front()->bf16();
 }
 
 }  // namespace
@@ -41,12 +35,25 @@ ops::Precision allowed_precision(Wanted::Precision wanted, ErrorCode code, const
                             support.speed, support.note.empty() ? "" : " (" + support.note + ")"))
         .at(place)
         .advise("leave precision out, or write BF16_FORCED to have it all the same");
-  context.reporter->info(fmt::format(
-      "precision: bf16 for convolutions and inner products (measured at {:.1f} times the speed of "
-      "f32), f32 for sums, statistics, losses, parameters and updates",
-      support.speed));
   if (!support.note.empty()) context.reporter->info("bf16: " + support.note);
-  return ops::Precision::kBf16;
+  return wanted == Wanted::BF16 ? ops::Precision::kBf16 : ops::Precision::kBf16Forced;
+}
+
+std::string precision_text(const Net& net) {
+  int all = 0, rounded = 0;
+  for (const plan::Plan* plan : net.session().plans()) {
+    if (plan->precision == ops::Precision::kF32) return {};
+    for (const plan::Step& step : plan->steps) {
+      if (step.part != ops::kForward || step.flops == 0) continue;
+      ++all;
+      rounded += plan->tensors[static_cast<size_t>(step.src[0])].desc.stored() == DType::kBf16;
+    }
+  }
+  if (rounded == 0) return "precision: f32, as no layer of this net is faster in bf16";
+  return fmt::format(
+      "precision: bf16 in {} of {} convolutions and inner products, f32 in sums, statistics, "
+      "losses, parameters and updates",
+      rounded, all);
 }
 
 ops::Precision solver_precision(const config::SolverConfig& solver, const Context& context) {

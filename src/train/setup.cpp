@@ -144,6 +144,8 @@ void Trainer::build_nets() {
     return apply_rules(net, batches_per_epoch);
   };
   diagnostics.guard([&] { net_ = make_net(solver_.train_net, options); });
+  if (const std::string text = net_ ? precision_text(*net_) : ""; !text.empty())
+    reporter_.info(text);
   options.training = false;
   options.separate_gradients = false;
   options.choose = nullptr;

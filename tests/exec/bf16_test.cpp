@@ -6,7 +6,7 @@ namespace {
 
 #ifdef CREMA_ONEDNN
 
-constexpr auto kBf16 = ops::Precision::kBf16;
+constexpr auto kBf16 = ops::Precision::kBf16Forced;  // nets are small
 
 // bf16 has 8 bits: a factor is off by up to 1/256, a result by little more. Of gradients, a part is
 // lost or gained where a result near the edge of a ReLU or Clip falls on its other side: one in a

@@ -232,10 +232,10 @@ ops::Answer direct(const KernelRequest& request, const ops::Convolution& op, con
 ops::Answer answer(const KernelRequest& request, const ops::Convolution& op, const ops::Post& post,
                    const Context& context) {
   if (auto refusal = unfit(op)) return *refusal;
-  const auto w = winograd_for(op, request.src[0].shape, request.dst[0].shape);
-  if (w && (request.precision == ops::Precision::kF32 || beats_bf16(*w)))
-    return winograd(request, op, post, *w);
-  return in_precision(request, [&](Type type) -> ops::Answer {
+  const Shape &x = request.src[0].shape, &y = request.dst[0].shape;
+  const auto w = winograd_for(op, x, y);
+  const bool faster = w ? !beats_bf16(*w) : gains_by_bf16(op, x, request.src[1].shape, y);
+  return in_precision(request, faster, [&](Type type) -> ops::Answer {
     if (w && type == Type::f32) return winograd(request, op, post, *w);
     return direct(request, op, post, type, context);
   });

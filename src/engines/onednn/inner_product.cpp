@@ -183,7 +183,11 @@ ops::Answer product(const KernelRequest& request, const ops::InnerProduct& op,
 // With factors in bf16 where they may be and oneDNN has a direct kernel, else in single precision.
 ops::Answer answer(const KernelRequest& request, const ops::InnerProduct& op, const ops::Post& post,
                    const Context& context) {
-  return in_precision(request,
+  // What a pass saves must be worth the rounded copies of the weights.
+  constexpr int64_t kEnoughRows = 16, kEnoughWeights = int64_t{1} << 20;
+  const bool faster = request.src[0].shape.count(0, op.axis) >= kEnoughRows &&
+                      request.src[1].shape.count() >= kEnoughWeights;
+  return in_precision(request, faster,
                       [&](Type type) { return product(request, op, post, type, context); });
 }
 

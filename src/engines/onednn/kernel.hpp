@@ -121,10 +121,12 @@ std::optional<PrimitiveDesc> best_of(const Candidates& candidates, const Make& m
   return best;
 }
 
-// make(Type::bf16) if the request allows it and that is a direct kernel, else make(Type::f32).
+// make(Type::bf16) if the request wants it, `faster` or forced, and that is a direct kernel; else
+// make(Type::f32).
 template <class Make>
-ops::Answer in_precision(const ops::KernelRequest& request, const Make& make) {
-  if (request.precision == ops::Precision::kBf16) {
+ops::Answer in_precision(const ops::KernelRequest& request, bool faster, const Make& make) {
+  if (request.precision == ops::Precision::kBf16Forced ||
+      (request.precision == ops::Precision::kBf16 && faster)) {
     try {
       ops::Answer rounded = make(Type::bf16);
       const auto* offer = std::get_if<ops::Offer>(&rounded);

@@ -37,7 +37,7 @@ class Bf16Kernels : public OneDnn {
   // Sources are in blocks of bf16, the first `rounded` of them.
   static RunOptions options(const std::vector<Values>& inputs, size_t rounded) {
     RunOptions out;
-    out.precision = ops::Precision::kBf16;
+    out.precision = ops::Precision::kBf16Forced;
     for (size_t i = 0; i < rounded; ++i) out.src_layouts.push_back(bf16_blocks(inputs[i].shape));
     out.diff_dst_like_dst = true;
     return out;
