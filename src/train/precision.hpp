@@ -7,8 +7,8 @@
 
 namespace crema::train {
 
-// The kernels' precision for what a solver or a flag asks for. Error{code} at `place` where no engine has it here or, unless forced, it is not
-// faster than single precision.
+// The kernels' precision for what a solver or a flag asks for. Error{code} at `place` where no
+// engine has it here or, unless forced, it is not faster than single precision.
 ops::Precision allowed_precision(caffe::SolverParameter::Precision wanted, ErrorCode code,
                                  const Location& place, const Context& context);
 // What the plan of a net made of it, for the user; empty where nothing but f32 was asked for.
