@@ -133,6 +133,16 @@ TEST_F(Bf16Kernels, eltwise_and_concat) {
   }
 }
 
+TEST_F(Bf16Kernels, lrn) {
+  for (const int64_t channels : {32, 20}) {
+    ops::Lrn op;
+    op.size = 5;
+    op.alpha = 0.5f;
+    op.beta = 0.75f;
+    expect_rounded(op, {random_values({2, channels, 5, 7}, 1, -2, 2)});
+  }
+}
+
 TEST_F(Bf16Kernels, batch_norm_has_statistics_in_single_precision) {
   const ops::BatchNorm op;
   const std::vector<Values> x = {random_values({4, 20, 5, 5}, 1), random_values({20}, 2, 1, 3),
