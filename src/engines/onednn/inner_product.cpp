@@ -21,12 +21,14 @@ struct Geometry {
   Desc src = Desc();  // the source as it lies
   bool blocked = false;
 
-  Geometry(const ops::InnerProduct& op, const KernelRequest& request, Type type) : type(type) {
+  Geometry(const ops::InnerProduct& op, const KernelRequest& request, Type type,
+           bool unblocked = false)
+      : type(type) {
     const Shape& from = request.src[0].shape;
     const int64_t rows = from.count(0, op.axis), width = from.count(op.axis);
     const int64_t outputs = request.src[1].shape[op.transpose ? 1 : 0];
     Dims x_dims = {rows, width}, w_dims = {outputs, width};
-    if (type == Type::f32 && keeps_axes(op, request.src[0])) {
+    if (type == Type::f32 && !unblocked && keeps_axes(op, request.src[0])) {
       blocked = true;
       x_dims = w_dims = from.dims();
       w_dims[0] = outputs;
@@ -101,17 +103,32 @@ Layout resting_weights(const Geometry& g, const Context& context) {
   return desc ? layout_of(desc->diff_weights_desc(), g.w) : Layout();
 }
 
-// Always the training kind: a test net, and a layer that is frozen, compute the same bits.
+std::optional<Forward::primitive_desc> forward_desc(const Geometry& g, const KernelRequest& request,
+                                                    bool bias,
+                                                    const dnnl::primitive_attr& attributes,
+                                                    const Context& context) {
+  const auto choices = weight_choices(g, request.src[1].layout);
+  // Always the training kind: a test net, and a layer that is frozen, compute the same bits.
+  return best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
+    return Forward::primitive_desc(
+        {dnnl::prop_kind::forward_training, g.factor(g.src), weights, bias ? g.b : Desc(), g.y},
+        attributes, context.engine);
+  });
+}
+
+// Where a blocked source has only a plain product, whose gradient of the source takes several times
+// as long for large weights, it is worth unblocking.
 ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op,
-                    const ops::Post& post, const Geometry& g, const Context& context) {
+                    const ops::Post& post, Type type, const Context& context) {
+  Geometry g(op, request, type);
   const auto attributes = attributes_with(post);
   if (!attributes) return ops::Refusal{"no post-op for " + post.function->describe()};
-  const auto choices = weight_choices(g, request.src[1].layout);
-  const auto desc = best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
-    return Forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, g.factor(g.src), weights, op.bias ? g.b : Desc(), g.y},
-        *attributes, context.engine);
-  });
+  auto desc = forward_desc(g, request, op.bias, *attributes, context);
+  if (g.blocked && (!desc || grade(desc->impl_info_str()) < 2)) {
+    const Geometry plain(op, request, type, true);
+    const auto other = forward_desc(plain, request, op.bias, *attributes, context);
+    if (other && (!desc || grade(other->impl_info_str()) == 2)) g = plain, desc = other;
+  }
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
 
@@ -174,8 +191,8 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::InnerProdu
 
 ops::Answer product(const KernelRequest& request, const ops::InnerProduct& op,
                     const ops::Post& post, Type type, const Context& context) {
+  if (request.part == ops::kForward) return forward(request, op, post, type, context);
   const Geometry g(op, request, type);
-  if (request.part == ops::kForward) return forward(request, op, post, g, context);
   return request.part == 0 ? backward_data(request, g, context)
                            : backward_weights(request, op, g, context);
 }

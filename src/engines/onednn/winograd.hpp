@@ -1,6 +1,7 @@
 // Convolutions with 3x3 and 5x5 kernels at stride 1 by Winograd's algorithm: F(4x4, 3x3) on tiles
-// of 6x6 inputs needs a quarter of the multiplications, F(4x4, 5x5) on tiles of 8x8 a sixth. Tile
-// by tile in cache, so that little scratch is needed; activations in blocks of channels, groups
+// of 6x6 inputs needs a quarter of the multiplications, F(4x4, 5x5) on tiles of 8x8 a sixth. Some
+// tiles at a time in cache, so that little scratch is needed, or, of few tiles with large weights,
+// some channels at a time (winograd_by_channels.hpp); activations in blocks of channels, groups
 // too.
 //
 // A. Lavin, S. Gray, "Fast algorithms for convolutional neural networks", CVPR 2016.
@@ -25,16 +26,15 @@ struct Winograd {
   int64_t tiles() const { return batch * tiles_h() * tiles_w(); }
   // The convolution that computes the gradient of x from that of y.
   Winograd transposed() const;
-  // Floats of the transformed weights, and bytes of scratch besides.
   int64_t points() const { return int64_t{edge()} * edge(); }
-  int64_t weight_floats() const { return points() * groups * in_channels * out_channels; }
+  int64_t weight_floats() const {  // transformed
+    return points() * groups * in_channels * out_channels;
+  }
+  int64_t group_bytes() const { return weight_floats() / groups * 4; }
+  // Bytes that the functions below need.
   size_t forward_scratch() const;
   size_t weights_scratch() const;
 };
-
-// Weights in blocks (g)OIhw<lanes>i<lanes>o to transformed ones; `flipped`: for op.transposed(),
-// from the weights of the convolution itself.
-void winograd_weights(const Winograd& op, const float* weights, bool flipped, float* transformed);
 
 // y = conv(x) [+ bias] [+ what is in y] [relu]
 struct WinogradOutput {
@@ -42,7 +42,9 @@ struct WinogradOutput {
   int64_t channels = 0;  // of the bias: the last block may be short of some
   bool sum = false, relu = false;
 };
-void winograd_forward(const Winograd& op, const float* x, const float* transformed,
+// Weights in blocks (g)OIhw<lanes>i<lanes>o; `flipped`: those of the convolution that op is the
+// transposed() of.
+void winograd_forward(const Winograd& op, const float* x, const float* weights, bool flipped,
                       const WinogradOutput& output, float* y, float* scratch);
 
 // The gradient of the weights, in their blocks.

@@ -42,31 +42,22 @@ struct Layouts {
   }
 };
 
-// Transformed weights first, then what the algorithm needs.
-size_t weight_bytes(const Winograd& op) {
-  return (static_cast<size_t>(op.weight_floats()) * sizeof(float) + 63) / 64 * 64;
-}
-float* after_weights(const Winograd& op, const KernelArgs& args) {
-  return reinterpret_cast<float*>(static_cast<std::byte*>(args.scratch) + weight_bytes(op));
-}
-
 ops::Offer forward(const KernelRequest& request, const Winograd& w, const Layouts& layouts,
                    bool bias, const ops::Post& post) {
   ops::Offer offer = blank_offer(request);
   offer.src[0] = layouts.x;
   offer.src[1] = layouts.w;
   offer.dst[0] = layouts.y;
-  offer.scratch_bytes = weight_bytes(w) + w.forward_scratch();
+  offer.scratch_bytes = w.forward_scratch();
   WinogradOutput output;
   output.channels = request.src[1].shape[0];
   output.sum = post.sum;
   output.relu = post.function != nullptr;
   offer.kernel = std::make_unique<FunctionKernel>([w, bias, output](const KernelArgs& a) {
-    auto* transformed = static_cast<float*>(a.scratch);
-    winograd_weights(w, in(a.src, 1), false, transformed);
     WinogradOutput with = output;
     if (bias) with.bias = in(a.src, 2);
-    winograd_forward(w, in(a.src, 0), transformed, with, out(a.dst, 0), after_weights(w, a));
+    winograd_forward(w, in(a.src, 0), in(a.src, 1), false, with, out(a.dst, 0),
+                     static_cast<float*>(a.scratch));
   });
   if (post.sum) add_in_place(offer, request.src.size() - 1, layouts.y_desc);
   return offer;
@@ -78,12 +69,10 @@ ops::Offer backward_data(const KernelRequest& request, const Winograd& w, const 
   offer.src[1] = layouts.w;
   offer.diff_dst[0] = layouts.y;
   offer.diff_src[0] = layouts.x;
-  offer.scratch_bytes = weight_bytes(turned) + turned.forward_scratch();
+  offer.scratch_bytes = turned.forward_scratch();
   offer.kernel = std::make_unique<FunctionKernel>([turned](const KernelArgs& a) {
-    auto* transformed = static_cast<float*>(a.scratch);
-    winograd_weights(turned, in(a.src, 1), true, transformed);
-    winograd_forward(turned, in(a.diff_dst, 0), transformed, {}, out(a.diff_src, 0),
-                     after_weights(turned, a));
+    winograd_forward(turned, in(a.diff_dst, 0), in(a.src, 1), true, {}, out(a.diff_src, 0),
+                     static_cast<float*>(a.scratch));
   });
   return offer;
 }
@@ -107,7 +96,7 @@ ops::Offer backward_weights(const KernelRequest& request, const Winograd& w, con
 }  // namespace
 
 std::optional<Winograd> winograd_for(const ops::Convolution& op, const Shape& x, const Shape& y) {
-  constexpr int64_t kEnoughTiles = 64, kEnoughChannels = 16;
+  constexpr int64_t kEnoughTiles = 32, kEnoughChannels = 16;
   const auto all = [](const std::vector<int64_t>& values, int64_t wanted) {
     return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == wanted; });
   };

@@ -41,6 +41,9 @@ const Case kCases[] = {
     {{16, 20, 12, 12}, 50, {5, 5}, {1, 1}, {0, 0}, {1, 1}},
     {{3, 16, 21, 23}, 48, {5, 5}, {1, 1}, {2, 2}, {1, 1}},
     {{5, 32, 13, 14}, 32, {5, 5}, {1, 1}, {4, 3}, {1, 1}, 2, false},
+    // Few tiles for its large weights; a last pair of blocks that is none.
+    {{8, 112, 7, 7}, 272, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+    {{8, 128, 7, 6}, 128, {5, 5}, {1, 1}, {2, 2}, {1, 1}, 1, false},
 };
 
 TEST_F(Convolution, convolution_equals_the_reference_on_plain_sources) {
@@ -107,8 +110,8 @@ TEST_F(Convolution, winograd_takes_over_where_it_pays) {
             "winograd_4x3");
   const std::vector<std::function<void(Case&)>> others = {
       [](Case& c) {
-        c.x = {1, 16, 32, 28};
-      },  // 8 x 7 tiles
+        c.x = {1, 16, 32, 12};
+      },  // 8 x 3 tiles
       [](Case& c) {
         c.x = {4, 15, 32, 32};
       },
@@ -165,16 +168,18 @@ TEST_F(Convolution, winograd_on_lesser_instruction_sets) {
 }
 
 TEST_F(Convolution, winograd_forward_does_not_depend_on_the_number_of_threads) {
-  const Case c{{3, 48, 23, 25}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
-  const ops::Convolution op = op_of(c);
   const int before = compute_threads();
-  std::optional<std::vector<double>> y;
-  for (const int threads : {1, 2, 3}) {
-    start_compute_threads(threads);
-    OpRunner run(engine, op, inputs_of(c));
-    const std::vector<double> now = run.forward()[0].v;
-    EXPECT_EQ(now, y.value_or(now)) << threads;
-    y = now;
+  for (const Case& c : {Case{{3, 48, 23, 25}, 32, {3, 3}, {1, 1}, {1, 1}, {1, 1}},
+                        Case{{8, 128, 7, 7}, 256, {3, 3}, {1, 1}, {1, 1}, {1, 1}}}) {
+    const ops::Convolution op = op_of(c);
+    std::optional<std::vector<double>> y;
+    for (const int threads : {1, 2, 3}) {
+      start_compute_threads(threads);
+      OpRunner run(engine, op, inputs_of(c));
+      const std::vector<double> now = run.forward()[0].v;
+      EXPECT_EQ(now, y.value_or(now)) << threads;
+      y = now;
+    }
   }
   start_compute_threads(before);
 }
