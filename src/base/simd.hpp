@@ -67,4 +67,52 @@ inline void store(float* to, const Vector<kLanes>& from, N n) {
   std::memcpy(to, &from, static_cast<size_t>(n) * sizeof(float));
 }
 
+// A float's upper half.
+struct Bf16 {
+  uint16_t bits;
+};
+inline float to_float(float x) {
+  return x;
+}
+inline float to_float(Bf16 x) {
+  const uint32_t bits = uint32_t{x.bits} << 16;
+  float out;
+  std::memcpy(&out, &bits, sizeof(out));
+  return out;
+}
+inline void from_float(float x, float& to) {
+  to = x;
+}
+// To the nearest, ties to even; a NaN stays one.
+inline void from_float(float x, Bf16& to) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof(bits));
+  const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  to.bits = static_cast<uint16_t>(x != x ? bits >> 16 | 0x40 : rounded);
+}
+
+// The same for a vector, in memory as Bf16.
+template <int kLanes>
+struct Bf16VectorOf {
+  typedef uint16_t half __attribute__((vector_size(kLanes * sizeof(uint16_t))));
+  typedef uint32_t whole __attribute__((vector_size(kLanes * sizeof(uint32_t))));
+};
+template <int kLanes, class N>
+inline void load(Vector<kLanes>& to, const Bf16* from, N n) {
+  using Whole = typename Bf16VectorOf<kLanes>::whole;
+  typename Bf16VectorOf<kLanes>::half half{};
+  std::memcpy(&half, from, static_cast<size_t>(n) * sizeof(Bf16));
+  const Whole bits = __builtin_convertvector(half, Whole) << 16;
+  to = (Vector<kLanes>)bits;
+}
+template <int kLanes, class N>
+inline void store(Bf16* to, const Vector<kLanes>& from, N n) {
+  using Half = typename Bf16VectorOf<kLanes>::half;
+  using Whole = typename Bf16VectorOf<kLanes>::whole;
+  const Whole bits = (Whole)from;
+  const Whole rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  const Half half = __builtin_convertvector(from != from ? bits >> 16 | 0x40 : rounded, Half);
+  std::memcpy(to, &half, static_cast<size_t>(n) * sizeof(Bf16));
+}
+
 }  // namespace crema::simd

@@ -50,6 +50,8 @@ Flags (one dash or two):
   --shape=data:3x64x64,...      with --synthetic, explain, plan: shapes of one sample of the inputs
   --epoch_samples=N  explain: samples in an epoch, where the data are missing
   --engines=A,B      onednn, openblas, reference, in order of preference
+  --precision=BF16   test, time, plan: as the solver's `precision`, products in bf16 where that is
+                     faster; BF16_FORCED wherever it can be
   --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post),
                      recompute, freeze (pruning), inplace, memory
   --help, --version

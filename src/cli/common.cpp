@@ -8,6 +8,7 @@
 #include "base/text.hpp"
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
+#include "train/precision.hpp"
 
 namespace crema::cli {
 
@@ -33,6 +34,15 @@ caffe::Phase phase_flag() {
   if (FLAGS_phase == "TEST") return caffe::TEST;
   throw Error(ErrorCode::kUsage, fmt::format("--phase={} is no phase", FLAGS_phase))
       .advise("write TRAIN or TEST");
+}
+
+ops::Precision precision_flag(const Session& session) {
+  using Solver = caffe::SolverParameter;
+  Solver::Precision wanted = Solver::F32;
+  if (!FLAGS_precision.empty() && !Solver::Precision_Parse(FLAGS_precision, &wanted))
+    throw Error(ErrorCode::kUsage, fmt::format("--precision={} is unknown", FLAGS_precision))
+        .advise("write F32, BF16 or BF16_FORCED");
+  return train::allowed_precision(wanted, ErrorCode::kUsage, {}, session.context);
 }
 
 std::string format_flag() {

@@ -16,6 +16,7 @@
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
 #include "report/chart.hpp"
+#include "train/precision.hpp"
 
 namespace crema::cli {
 
@@ -31,6 +32,7 @@ class Explained {
     train::NetOptions options;
     options.inputs = input_options(true);
     options.training = true;
+    options.precision = train::solver_precision(solver_, session.context);
     options.caffe_compat = solver_.param.caffe_compat();
     options.run_length = [&](double batches_per_epoch) {
       return train::run_length(solver_, batches_per_epoch);
@@ -46,6 +48,8 @@ class Explained {
       return train::choices_at(first_, survey, settings_);
     };
     net_ = std::make_unique<train::Net>(solver_.train_net, options, session.context);
+    if (const std::string text = train::precision_text(*net_); !text.empty())
+      session.context.reporter->info(text);
   }
 
   std::vector<train::Moment> moments() const { return train::find_moments(inputs({})); }

@@ -25,6 +25,7 @@ DEFINE_string(engines, "", "engines in order of preference, separated by commas"
 DEFINE_string(plan_skip, "",
               "passes of the plan to leave out: fuse (all of copies, fold, batch_norm, post), "
               "recompute, freeze (pruning), inplace, memory");
+DEFINE_string(precision, "", "F32, BF16 or BF16_FORCED, for nets without a solver");
 DEFINE_string(log, "auto", "auto, lines (Caffe's log lines) or progress (for a terminal)");
 DEFINE_bool(synthetic, false,
             "train, explain, plan, time: random input instead of data; no source is opened");

@@ -22,6 +22,7 @@ DECLARE_int32(threads);
 DECLARE_string(json);
 DECLARE_string(engines);
 DECLARE_string(plan_skip);
+DECLARE_string(precision);
 DECLARE_string(log);
 DECLARE_bool(synthetic);
 DECLARE_string(format);

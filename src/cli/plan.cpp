@@ -11,6 +11,7 @@ int plan(Session& session) {
   train::NetOptions options;
   options.inputs = input_options(true);
   options.training = phase == caffe::TRAIN;
+  options.precision = precision_flag(session);
   train::Net net(load_model("plan", phase), options, session.context);
   for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
   for (const plan::Plan* made : net.session().plans())

@@ -40,6 +40,7 @@ int test(Session& session) {
         .advise("edit the net definition");
   train::NetOptions options;
   options.inputs = input_options();
+  options.precision = precision_flag(session);
   if (options.inputs.synthetic)
     throw Error(ErrorCode::kUsage, "crema test scores data, and --synthetic has none")
         .advise("crema time --phase=TEST --synthetic measures the speed");

@@ -220,6 +220,8 @@ void time_net(train::Net& net, optim::Optimizer* optimizer, const std::string& r
   const double seconds = watch.seconds();
   report.net = net.graph().name;
   report.batch = net.batch_size();
+  const bool rounded = net.session().plans().front()->precision != ops::Precision::kF32;
+  report.precision = rounded ? "bf16" : "f32";
   describe_steps(net, measured.steps, report);
   describe_totals(measured, optimizer, rule, report);
   describe_memory(net, optimizer, report);
@@ -287,12 +289,14 @@ int time(Session& session) {
     const config::SolverConfig solver = timed_solver(session);
     train::TrainOptions options;
     options.inputs = inputs;
+    if (!FLAGS_precision.empty()) options.precision = precision_flag(session);
     train::Trainer trainer(solver, std::move(options), session.context);
     time_net(trainer.net(), &trainer.optimizer(), trainer.solver_type(), std::move(report),
              session);
   } else {
     train::NetOptions options;
     options.inputs = inputs;
+    options.precision = precision_flag(session);
     train::Net net(load_model("time", caffe::TEST), options, session.context);
     net.initialise(0);
     net.feed_synthetic(0);

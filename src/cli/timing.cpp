@@ -148,12 +148,12 @@ double TimingRow::limit_share(const MachineLimits& limits) const {
 std::string timing_text(const TimingReport& report) {
   const double whole = report.totals.empty() ? 0 : report.totals.back().ms.median;
   std::string out = fmt::format(
-      "{}{}, {}, batch {}{}, {} iterations\n{}, {} threads; measured limits {:.1f} GFLOP/s ({}), "
+      "{}{}, {}, batch {}{}, {}{} iterations\n{}, {} threads; measured limits {:.1f} GFLOP/s ({}), "
       "{:.1f} GB/s\n\n",
       report.net, report.net.empty() ? report.model : " (" + report.model + ")", report.phase,
-      report.batch, report.synthetic ? ", synthetic input" : "", report.iterations,
-      report.processor, report.threads, report.limits.gflops, report.limits.vector,
-      report.limits.gbytes);
+      report.batch, report.synthetic ? ", synthetic input" : "",
+      report.precision == "f32" ? "" : report.precision + ", ", report.iterations, report.processor,
+      report.threads, report.limits.gflops, report.limits.vector, report.limits.gbytes);
   out += table("op", report.ops, whole, report);
   out += table("layer", report.layers, whole, report);
   out += table("total", report.totals, whole, report);
@@ -191,6 +191,7 @@ nlohmann::json timing_json(const TimingReport& report) {
           {"synthetic", report.synthetic},
           {"threads", report.threads},
           {"iterations", report.iterations},
+          {"precision", report.precision},
           {"machine",
            {{"processor", report.processor},
             {"vector", report.limits.vector},

@@ -41,6 +41,7 @@ struct TimingReport {
   int threads = 0, iterations = 0;
   bool synthetic = false;
   std::string processor;
+  std::string precision;  // "f32" or "bf16"
   MachineLimits limits;
   std::vector<TimingRow> layers, ops, totals;
   // Bytes: as planned, and the most that was resident. Updates need `optimizer` on top of the rest.

@@ -41,6 +41,9 @@ caffe::Phase phase_flag();
 // --format: text, csv or json. Error{kUsage}.
 std::string format_flag();
 
+// --precision; F32 if empty. Error{kUsage}, also where this processor is not to compute so.
+ops::Precision precision_flag(const Session& session);
+
 // --synthetic, --batch, --shape and --epoch_samples. Error{kUsage}.
 train::InputOptions input_options(bool data_optional = false);
 

@@ -2,9 +2,12 @@
 //
 // The plan asks an ordered list of engines; the first offer wins. An offer names the layouts its
 // kernel wants for every operand it touches; where they differ from what is there, the plan inserts
-// a reorder that `crema plan` shows. Every refusal says why.
+// a reorder that `crema plan` shows. The type of the elements in memory is part of a layout: with
+// Precision::kBf16 an offer may name layouts of bf16, and the same reorders convert. Every refusal
+// says why.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -75,10 +78,16 @@ struct Operand {
   bool present = true;  // false: no such gradient is there (diff_dst) or wanted (diff_src)
 };
 
+// What products may be computed in. kBf16: kernels may read and write bf16 where that is faster;
+// they add up in f32, and parameters and their gradients are f32 all the same. kBf16Forced: also
+// where it is slower.
+enum class Precision { kF32, kBf16, kBf16Forced };
+
 struct KernelRequest {
   const Op* op = nullptr;
   int part = kForward;  // kForward, kAgain, or an index into op->gradient()
   DType dtype = DType::kF32;
+  Precision precision = Precision::kF32;
   bool training = false;          // forward: gradient parts will follow (a workspace may be needed)
   std::vector<Operand> src, dst;  // in a gradient part: as the forward kernel agreed
   std::vector<Operand> diff_dst, diff_src;  // empty in a forward request
@@ -88,6 +97,9 @@ struct Offer {
   std::unique_ptr<Kernel> kernel;
   // Agreed layouts, one per operand; entries the kernel does not touch are ignored.
   std::vector<Layout> src, dst, diff_dst, diff_src;
+  // Of a forward kernel that reads parameters as bf16: by source, the layout of f32 in which they
+  // best rest.
+  std::map<int, Layout> at_rest;
   size_t workspace_bytes = 0;  // written forward, read by parts that say reads_workspace
   size_t scratch_bytes = 0;    // needed during run() only; contents do not matter
   std::string implementation;  // "jit:avx2", "direct"
@@ -99,6 +111,13 @@ struct Refusal {
 
 using Answer = std::variant<Offer, Refusal>;
 
+// What an engine makes of Precision::kBf16 on this processor.
+struct Bf16Support {
+  bool possible = false;
+  double speed = 0;  // of a product, by that of the same product in single precision
+  std::string note;  // what the user should know about it, or why it is not possible
+};
+
 // An engine that offers a forward kernel for training must also offer all gradient parts of that op
 // that read the workspace (the workspace's format is its own); other parts may go elsewhere.
 class Engine {
@@ -106,6 +125,10 @@ class Engine {
   virtual ~Engine() = default;
   virtual const char* name() const = 0;
   virtual Answer offer(const KernelRequest& request) = 0;
+  // Measures, which takes some milliseconds.
+  virtual Bf16Support bf16() {
+    return {false, 0, std::string(name()) + " has no kernels for bf16"};
+  }
 };
 
 // All operands plain: what an engine without layouts of its own agrees to.

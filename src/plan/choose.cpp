@@ -32,13 +32,11 @@ class Chooser {
   }
 
   void run() {
-    plan_.forward_steps = 0;
     for (int n = 0; n < static_cast<int>(program_.nodes.size()); ++n) {
-      if (n == program_.forward_nodes) plan_.forward_steps = static_cast<int>(plan_.steps.size());
       node(n);
+      if (n + 1 == program_.forward_nodes)
+        plan_.forward_steps = static_cast<int>(plan_.steps.size());
     }
-    if (program_.forward_nodes == static_cast<int>(program_.nodes.size()))
-      plan_.forward_steps = static_cast<int>(plan_.steps.size());
     export_values();
     for (size_t i = 0; i < graph_.values.size(); ++i) {
       const int v = program_.resolve(static_cast<int>(i));
@@ -130,6 +128,7 @@ class Chooser {
       case graph::ValueKind::kConstant:
         return add_stored(value, {}, Storage::kConstant, value);
       case graph::ValueKind::kParam:
+        CREMA_CHECK(wish.plain() || wish.opaque()->dtype() != DType::kBf16, "a rounded parameter");
         return add_stored(value, known_layout(value).value_or(wish), Storage::kParamValue,
                           info.param);
       case graph::ValueKind::kResult:
@@ -141,6 +140,14 @@ class Chooser {
         break;
     }
     throw LogicError("value '" + info.name + "' is read before it is computed");
+  }
+
+  // Source i in the layout that the forward kernel wants; where nobody has decided how a parameter
+  // rests, it rests so, but never rounded.
+  int source(const graph::Node& n, const ops::Offer& offer, int i) {
+    const auto rest = offer.at_rest.find(i);
+    if (rest != offer.at_rest.end()) primary(n.src[i], rest->second);
+    return version(n.src[i], offer.src[i], n.layer);
   }
 
   // The value in this layout; a reorder step is inserted if it is not there yet.
@@ -212,10 +219,27 @@ class Chooser {
            graph_.layers[n.layer].trainable;
   }
 
-  void forward(int index, const graph::Node& n) {
+  ops::KernelRequest request_for(const graph::Node& n) const {
     ops::KernelRequest request;
     request.op = n.op.get();
+    request.part = n.part;
     request.dtype = options_.dtype;
+    request.precision = options_.precision;
+    return request;
+  }
+
+  static Step step_for(int index, const graph::Node& n) {
+    Step step;
+    step.node = index;
+    step.layer = n.layer;
+    step.op = n.op;
+    step.part = n.part;
+    step.mutates.assign(n.src.size(), false);
+    return step;
+  }
+
+  void forward(int index, const graph::Node& n) {
+    ops::KernelRequest request = request_for(n);
     request.training = differentiated_[index] || could_learn(index, n);
     for (const int v : n.src)
       request.src.push_back({program_.values[v].shape, known_layout(v), true});
@@ -223,16 +247,10 @@ class Chooser {
     Chosen chosen = ask(engines_, request);
     ops::Offer& offer = chosen.offer;
 
-    Step step;
-    step.node = index;
-    step.layer = n.layer;
-    step.op = n.op;
-    step.mutates.assign(n.src.size(), false);
+    Step step = step_for(index, n);
     for (const int m : n.op->mutates()) step.mutates[m] = true;
-    std::vector<Shape> shapes;
     for (size_t i = 0; i < n.src.size(); ++i) {
-      step.src.push_back(version(n.src[i], offer.src[i], n.layer));
-      shapes.push_back(program_.values[n.src[i]].shape);
+      step.src.push_back(source(n, offer, static_cast<int>(i)));
       const Storage storage = plan_.buffers[plan_.tensors[step.src.back()].buffer].storage;
       CREMA_CHECK(!step.mutates[i] || storage == Storage::kParamValue,
                   "statistics are updated where they rest");
@@ -240,7 +258,7 @@ class Chooser {
     for (size_t i = 0; i < n.dst.size(); ++i) step.dst.push_back(result(n.dst[i], offer.dst[i]));
     if (request.training && offer.workspace_bytes > 0)
       step.workspace = add_buffer(Storage::kArena, kNone, offer.workspace_bytes);
-    step.flops = n.op->flops(shapes);
+    step.flops = flops_of(n);
     Agreed& agreed = agreed_[index];
     agreed.engine = chosen.engine;
     agreed.workspace = step.workspace;
@@ -254,20 +272,12 @@ class Chooser {
   // A result that was not kept, from what the forward kernel has left.
   void again(int index, const graph::Node& n) {
     const Agreed& agreed = agreed_[n.forward];
-    ops::KernelRequest request;
-    request.op = n.op.get();
-    request.part = n.part;
-    request.dtype = options_.dtype;
+    ops::KernelRequest request = request_for(n);
     for (const int v : n.src)
       request.src.push_back({program_.values[v].shape, layout_in(agreed, v), true});
     request.dst = {{program_.values[n.dst[0]].shape, agreed.result, true}};
     Chosen chosen = ask({agreed.engine}, request);
-    Step step;
-    step.node = index;
-    step.layer = n.layer;
-    step.op = n.op;
-    step.part = n.part;
-    step.mutates.assign(n.src.size(), false);
+    Step step = step_for(index, n);
     step.src.assign(n.src.size(), kNone);
     for (const int i : n.op->reads_again())
       step.src[i] = version(n.src[i], chosen.offer.src[i], n.layer);
@@ -287,12 +297,7 @@ class Chooser {
     Chosen chosen = part.reads_workspace ? ask({agreed.engine}, request) : ask(engines_, request);
     ops::Offer& offer = chosen.offer;
 
-    Step step;
-    step.node = index;
-    step.layer = n.layer;
-    step.op = n.op;
-    step.part = n.part;
-    step.mutates.assign(n.src.size(), false);
+    Step step = step_for(index, n);
     step.src.assign(n.src.size(), kNone);
     step.dst.assign(n.dst.size(), kNone);
     step.diff_dst.assign(n.diff_dst.size(), kNone);
@@ -305,17 +310,14 @@ class Chooser {
     for (size_t i = 0; i < n.diff_src.size(); ++i)
       if (n.diff_src[i] != kNone) step.diff_src[i] = result(n.diff_src[i], offer.diff_src[i]);
     if (part.reads_workspace) step.workspace = agreed.workspace;
-    step.flops = gradient_flops(n);
+    step.flops = flops_of(n);
     finish(std::move(step), std::move(chosen));
     for (const int v : n.diff_src)
       if (v != kNone) store_gradient(v, n.layer);
   }
 
   ops::KernelRequest gradient_request(const graph::Node& n, const Agreed& agreed) {
-    ops::KernelRequest request;
-    request.op = n.op.get();
-    request.part = n.part;
-    request.dtype = options_.dtype;
+    ops::KernelRequest request = request_for(n);
     request.training = true;
     for (size_t i = 0; i < n.src.size(); ++i)
       request.src.push_back({program_.values[n.src[i]].shape, layout_in(agreed, n.src[i]), true});
@@ -344,7 +346,7 @@ class Chooser {
     return target != gradient_of_.end() ? target->second : program_.values[gradient].param;
   }
 
-  double gradient_flops(const graph::Node& n) const {
+  double flops_of(const graph::Node& n) const {
     std::vector<Shape> shapes;
     for (const int v : n.src) shapes.push_back(program_.values[v].shape);
     return n.op->flops(shapes);

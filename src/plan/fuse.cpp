@@ -34,6 +34,7 @@ const ops::Engine* taker(const Rewriting& in, const Node& node) {
   ops::KernelRequest request;
   request.op = node.op.get();
   request.dtype = in.options.dtype;
+  request.precision = in.options.precision;
   request.training = in.options.training;
   const auto operand = [&](int v) {
     return ops::Operand{in.program.values[static_cast<size_t>(v)].shape, std::nullopt, true};

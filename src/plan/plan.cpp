@@ -59,6 +59,7 @@ Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines
   plan.graph = std::move(graph);
   plan.segment = options.segment;
   plan.dtype = options.dtype;
+  plan.precision = options.precision;
   plan.separate_gradients = options.separate_gradients;
   const auto pass = [&](const char* name, auto&& run) {
     const Stopwatch watch;

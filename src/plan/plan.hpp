@@ -69,6 +69,7 @@ struct Plan {
   int segment = 0;
   Program program;  // the graph's nodes after fusion; tensors and steps refer to it
   DType dtype = DType::kF32;
+  ops::Precision precision = ops::Precision::kF32;
   std::vector<Tensor> tensors;
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
@@ -86,6 +87,7 @@ struct Plan {
 
 struct PlanOptions {
   DType dtype = DType::kF32;
+  ops::Precision precision = ops::Precision::kF32;
   bool training = true;             // the graph's backward pass is planned too
   bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
   bool every_value = false;         // nothing is fused: somebody looks at every value of the graph

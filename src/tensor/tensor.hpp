@@ -26,8 +26,10 @@ class OpaqueLayout {
  public:
   virtual ~OpaqueLayout() = default;
   virtual const char* engine() const = 0;
-  virtual std::string describe() const = 0;  // "aBcd8b"
-  virtual size_t bytes() const = 0;          // including padding
+  virtual std::string describe() const = 0;  // "aBcd8b", "bf16:aBcd16b"
+  // How elements are stored: an engine may round a tensor of f32 to bf16.
+  virtual DType dtype() const { return DType::kF32; }
+  virtual size_t bytes() const = 0;  // including padding
   virtual bool equals(const OpaqueLayout& other) const = 0;
 };
 
@@ -47,9 +49,11 @@ class Layout {
 
 struct TensorDesc {
   Shape shape;
-  DType dtype = DType::kF32;
+  DType dtype = DType::kF32;  // of the numbers, and of the elements of the plain layout
   Layout layout;
 
+  // Of the elements in memory: an opaque layout may store f32 numbers as bf16.
+  DType stored() const { return layout.plain() ? dtype : layout.opaque()->dtype(); }
   size_t bytes() const;
   bool operator==(const TensorDesc&) const = default;
 };

@@ -41,6 +41,7 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
     build_.choices = options.choose(*builder(config_, survey)({}), batches);
   }
   session_options_.planning.training = options.training;
+  session_options_.planning.precision = options.precision;
   session_options_.planning.separate_gradients = options.separate_gradients;
   session_options_.planning.keep_blobs = options.keep_blobs;
   session_options_.planning.every_value = options.every_value;

@@ -30,6 +30,7 @@ struct NetOptions {
   bool training = false;            // plan the backward pass
   bool separate_gradients = false;  // gradients accumulate over several passes
   bool keep_blobs = false;
+  ops::Precision precision = ops::Precision::kF32;
   bool every_value = false;   // nothing is fused, for debug_info
   bool caffe_compat = false;  // gradients as BVLC's in chains of layers in place
   uint64_t seed = 0;

@@ -8,6 +8,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "optim/notes.hpp"
+#include "train/precision.hpp"
 #include "train/trainer.hpp"
 
 namespace crema::train {
@@ -131,6 +132,8 @@ void Trainer::build_nets() {
   options.prefetch_threads = param_.prefetch_threads();
   options.inputs = options_.inputs;
   options.training = true;
+  options.precision =
+      options_.precision ? *options_.precision : solver_precision(solver_, context_);
   options.separate_gradients = param_.iter_size() > 1;
   options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();
@@ -141,6 +144,8 @@ void Trainer::build_nets() {
     return apply_rules(net, batches_per_epoch);
   };
   diagnostics.guard([&] { net_ = make_net(solver_.train_net, options); });
+  if (const std::string text = net_ ? precision_text(*net_) : ""; !text.empty())
+    reporter_.info(text);
   options.training = false;
   options.separate_gradients = false;
   options.choose = nullptr;

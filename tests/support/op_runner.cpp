@@ -22,6 +22,7 @@ bool OpRunner::accepts() {
   ops::KernelRequest request;
   request.op = &op_;
   request.dtype = options_.dtype;
+  request.precision = options_.precision;
   request.training = options_.training;
   for (size_t i = 0; i < src_shapes_.size(); ++i)
     request.src.push_back({src_shapes_[i], initial_layout(i), true});
@@ -115,6 +116,7 @@ ops::KernelRequest OpRunner::gradient_request(int part,
   request.op = &op_;
   request.part = part;
   request.dtype = options_.dtype;
+  request.precision = options_.precision;
   request.training = options_.training;
   for (size_t i = 0; i < src_shapes_.size(); ++i) {
     const bool wanted = std::count(wrt.begin(), wrt.end(), static_cast<int>(i)) > 0;
@@ -210,7 +212,7 @@ Values OpRunner::store(const Buffer& buffer) {
 }
 
 void OpRunner::check_written(const Buffer& buffer) const {
-  const size_t size = bytes_of(options_.dtype);
+  const size_t size = bytes_of(TensorDesc{buffer.shape, options_.dtype, buffer.layout}.stored());
   const std::byte* bytes = buffer.memory->data();
   for (size_t at = 0; at + size <= buffer.memory->bytes(); at += size)
     CREMA_CHECK(!std::all_of(bytes + at, bytes + at + size,
@@ -225,6 +227,7 @@ OpRunner::Buffer OpRunner::reorder(const Buffer& from, const Layout& layout) {
   ops::KernelRequest request;
   request.op = &op;
   request.dtype = options_.dtype;
+  request.precision = options_.precision;
   request.src = {{from.shape, from.layout, true}};
   request.dst = {{from.shape, layout, true}};
   ops::Answer answer = engine_.offer(request);

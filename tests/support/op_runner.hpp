@@ -30,6 +30,7 @@ struct Refused : std::runtime_error {
 
 struct RunOptions {
   DType dtype = DType::kF32;
+  ops::Precision precision = ops::Precision::kF32;
   bool training = true;
   ops::StepInfo step{};
   // Layout that each source has before the op is planned; a source beyond the end is plain, and a

@@ -12,11 +12,13 @@ using ops::FusedBatchNorm;
 using ops::KernelArgs;
 using ops::KernelRequest;
 
-const float* in(std::span<const void* const> operands, int i) {
-  return static_cast<const float*>(operands[static_cast<size_t>(i)]);
+template <class T = float>
+const T* in(std::span<const void* const> operands, int i) {
+  return static_cast<const T*>(operands[static_cast<size_t>(i)]);
 }
-float* out(std::span<void* const> operands, int i) {
-  return static_cast<float*>(operands[static_cast<size_t>(i)]);
+template <class T = float>
+T* out(std::span<void* const> operands, int i) {
+  return static_cast<T*>(operands[static_cast<size_t>(i)]);
 }
 
 // mean_sum, variance_sum and factor, after a batch; null ones are frozen.
@@ -57,6 +59,7 @@ class RunningStatistics {
   double fraction_, eps_, unbiased_ = 1;
 };
 
+template <class T>
 class Forward final : public ops::Kernel {
  public:
   Forward(const FusedBatchNorm& op, const Normalisation& norm, const Shape& x, bool training)
@@ -72,13 +75,13 @@ class Forward final : public ops::Kernel {
     auto* scratch = static_cast<std::byte*>(args.scratch);
     auto* spare = scratch + norm_.scratch_bytes();
     void* kept = training_ ? args.workspace : spare + NormValues::bytes(channels);
-    NormForward a{};
+    NormForward<T> a{};
     a.values = NormValues::at(kept, channels);
-    a.x = in(args.src, 0);
+    a.x = in<T>(args.src, 0);
     if (op_.scale) a.gamma = in(args.src, op_.gamma());
     if (op_.shift) a.beta = in(args.src, op_.beta());
-    if (op_.sum) a.z = in(args.src, op_.summand());
-    a.y = out(args.dst, 0);
+    if (op_.sum) a.z = in<T>(args.src, op_.summand());
+    a.y = out<T>(args.dst, 0);
     a.scratch = reinterpret_cast<double*>(scratch);
     if (op_.norm.use_global)
       running_.resolve(args, a.values);
@@ -95,16 +98,17 @@ class Forward final : public ops::Kernel {
   bool training_;
 };
 
+template <class T>
 class Again final : public ops::Kernel {
  public:
   Again(const FusedBatchNorm& op, const Normalisation& norm) : op_(op), norm_(norm) {}
 
   void run(const KernelArgs& args) override {
-    NormForward a{};
+    NormForward<T> a{};
     a.values = NormValues::at(args.workspace, norm_.view.channels);
-    a.x = in(args.src, 0);
-    if (op_.sum) a.z = in(args.src, op_.summand());
-    a.y = out(args.dst, 0);
+    a.x = in<T>(args.src, 0);
+    if (op_.sum) a.z = in<T>(args.src, op_.summand());
+    a.y = out<T>(args.dst, 0);
     normalise_again(norm_, a);
   }
 
@@ -113,21 +117,22 @@ class Again final : public ops::Kernel {
   Normalisation norm_;
 };
 
+template <class T>
 class Backward final : public ops::Kernel {
  public:
   Backward(const FusedBatchNorm& op, const Normalisation& norm) : op_(op), norm_(norm) {}
 
   void run(const KernelArgs& args) override {
-    NormBackward a{};
+    NormBackward<T> a{};
     a.values = NormValues::at(args.workspace, norm_.view.channels);
-    a.x = in(args.src, 0);
-    if (op_.sum && op_.relu) a.y = out(args.dst, 0);
-    a.dy = in(args.diff_dst, 0);
+    a.x = in<T>(args.src, 0);
+    if (op_.sum && op_.relu) a.y = out<T>(args.dst, 0);
+    a.dy = in<T>(args.diff_dst, 0);
     a.constant = op_.norm.use_global;
-    a.dx = out(args.diff_src, 0);
+    a.dx = out<T>(args.diff_src, 0);
     if (op_.scale) a.dgamma = out(args.diff_src, op_.gamma());
     if (op_.shift) a.dbeta = out(args.diff_src, op_.beta());
-    if (op_.sum) a.dz = out(args.diff_src, op_.summand());
+    if (op_.sum) a.dz = out<T>(args.diff_src, op_.summand());
     a.scratch = static_cast<double*>(args.scratch);
     normalise_gradient(norm_, a);
   }
@@ -139,8 +144,35 @@ class Backward final : public ops::Kernel {
 
 // The layout that x and all that looks like it take: what x has, if channels can be told apart.
 Desc layout_for(const KernelRequest& request) {
-  const Desc now = desc_or_plain(request.src[0]);
+  const Desc now = stored_or_plain(request.src[0]);
   return ChannelView::of(now) ? now : plain_desc(request.src[0].shape);
+}
+
+// Activations are stored as T.
+template <class T>
+ops::Offer offer_for(const KernelRequest& request, const FusedBatchNorm& op, const Desc& x) {
+  const Shape& shape = request.src[0].shape;
+  const Normalisation norm{ChannelView::of(x).value(), op.norm.eps, op.relu};
+  ops::Offer offer = blank_offer(request);
+  offer.implementation = "blocked loops";
+  offer.src[0] = offer.dst[0] = layout_of(x);
+  if (op.sum) offer.src[static_cast<size_t>(op.summand())] = layout_of(x);
+  if (request.part == ops::kForward) {
+    auto kernel = std::make_unique<Forward<T>>(op, norm, shape, request.training);
+    offer.scratch_bytes = kernel->scratch_bytes();
+    if (request.training) offer.workspace_bytes = NormValues::bytes(shape[1]);
+    offer.kernel = std::move(kernel);
+    return offer;
+  }
+  if (request.part == ops::kAgain) {
+    offer.kernel = std::make_unique<Again<T>>(op, norm);
+    return offer;
+  }
+  offer.diff_dst[0] = offer.diff_src[0] = layout_of(x);
+  if (op.sum) offer.diff_src[static_cast<size_t>(op.summand())] = layout_of(x);
+  offer.scratch_bytes = norm.scratch_bytes();
+  offer.kernel = std::make_unique<Backward<T>>(op, norm);
+  return offer;
 }
 
 ops::Answer answer(const KernelRequest& request, const FusedBatchNorm& op) {
@@ -148,27 +180,7 @@ ops::Answer answer(const KernelRequest& request, const FusedBatchNorm& op) {
   if (shape.rank() < 2 || shape.rank() > 5)
     return ops::Refusal{"channels are told apart in tensors of 2 to 5 axes"};
   const Desc x = layout_for(request);
-  const Normalisation norm{ChannelView::of(x).value(), op.norm.eps, op.relu};
-  ops::Offer offer = blank_offer(request);
-  offer.implementation = "blocked loops";
-  offer.src[0] = offer.dst[0] = layout_of(x);
-  if (op.sum) offer.src[static_cast<size_t>(op.summand())] = layout_of(x);
-  if (request.part == ops::kForward) {
-    auto kernel = std::make_unique<Forward>(op, norm, shape, request.training);
-    offer.scratch_bytes = kernel->scratch_bytes();
-    if (request.training) offer.workspace_bytes = NormValues::bytes(shape[1]);
-    offer.kernel = std::move(kernel);
-    return offer;
-  }
-  if (request.part == ops::kAgain) {
-    offer.kernel = std::make_unique<Again>(op, norm);
-    return offer;
-  }
-  offer.diff_dst[0] = offer.diff_src[0] = layout_of(x);
-  if (op.sum) offer.diff_src[static_cast<size_t>(op.summand())] = layout_of(x);
-  offer.scratch_bytes = norm.scratch_bytes();
-  offer.kernel = std::make_unique<Backward>(op, norm);
-  return offer;
+  return is_bf16(x) ? offer_for<simd::Bf16>(request, op, x) : offer_for<float>(request, op, x);
 }
 
 ops::Answer batch_norm(const KernelRequest& request, const Context&) {

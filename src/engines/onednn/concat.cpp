@@ -13,10 +13,15 @@ using ops::KernelRequest;
 // The sources as they lie if oneDNN can copy them side by side so, else all plain.
 ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const Context& context) {
   std::vector<Desc> now, plain;
+  size_t rounded = 0;
   for (const ops::Operand& operand : request.src) {
-    now.push_back(desc_or_plain(operand));
+    now.push_back(stored_or_plain(operand));
     plain.push_back(plain_desc(operand.shape));
+    rounded += is_bf16(now.back());
   }
+  // All in the type that most have.
+  const Type type = 2 * rounded > now.size() ? Type::bf16 : Type::f32;
+  for (Desc& desc : now) desc = as(desc, type);
   const std::vector<std::vector<Desc>> choices = {now, plain};
   using PrimitiveDesc = dnnl::concat::primitive_desc;
   const auto desc = best_of<PrimitiveDesc>(choices, [&](const std::vector<Desc>& sources) {
@@ -38,7 +43,7 @@ ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const C
 // One source's slice of diff_dst, copied out by a reorder from the part of it.
 ops::Answer backward(const KernelRequest& request, const ops::Concat& op, const Context& context) {
   const auto part = static_cast<size_t>(request.part);
-  const Desc whole = desc_or_plain(request.dst[0]), slice = desc_or_plain(request.src[part]);
+  const Desc whole = stored_or_plain(request.dst[0]), slice = stored_or_plain(request.src[part]);
   Dims offsets(static_cast<size_t>(whole.data.ndims), 0);
   for (size_t i = 0; i < part; ++i)
     offsets[static_cast<size_t>(op.axis)] += request.src[i].shape[op.axis];

@@ -1,5 +1,7 @@
 #include "engines/onednn/convolution_policy.hpp"
 
+#include <array>
+
 #include "engines/onednn/kernel.hpp"
 
 namespace crema::onednn {
@@ -22,6 +24,14 @@ bool padding_costs(int64_t in_channels, int64_t out_channels) {
 bool slow_backward_data(const ops::Convolution& op, const Shape& x,
                         std::string_view implementation) {
   return few_channels(x[1] / op.groups) && implementation.find("dw") == std::string_view::npos;
+}
+
+bool gains_by_bf16(const ops::Convolution& op, const Shape& x, const Shape& weights,
+                   const Shape& y) {
+  constexpr double kEnough = 150;  // operations for each number read or written
+  const std::array<Shape, 2> operands = {x, weights};
+  return !few_channels(x[1]) ||
+         op.flops(operands) >= kEnough * static_cast<double>(x.count() + y.count());
 }
 
 bool slow_backward_weights(const Shape& x, std::string_view implementation) {

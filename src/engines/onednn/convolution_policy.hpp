@@ -23,6 +23,11 @@ bool padding_costs(int64_t in_channels, int64_t out_channels);
 bool slow_backward_data(const ops::Convolution& op, const Shape& x,
                         std::string_view implementation);
 
+// Whether bf16 pays in a direct convolution. It does, but where a large result is made from one to
+// three channels by few multiplications (3x3 and 5x5 on an image): then converting takes as long.
+bool gains_by_bf16(const ops::Convolution& op, const Shape& x, const Shape& weights,
+                   const Shape& y);
+
 // The AVX2 kernel for the weights of a single input channel takes 3.6 times as long as im2col and a
 // matrix product (that for three channels is the faster one, as are those for AVX-512).
 bool slow_backward_weights(const Shape& x, std::string_view implementation);

@@ -39,7 +39,7 @@ struct Geometry {
       w.insert(w.begin(), op.groups);
       strides.insert(strides.begin(), strides[1] * w[2]);
     }
-    row_major = Desc(w, dnnl::memory::data_type::f32, strides);
+    row_major = Desc(w, Type::f32, strides);
   }
 };
 

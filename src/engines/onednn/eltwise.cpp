@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/parallel.hpp"
+#include "base/simd.hpp"
 #include "engines/onednn/kernel.hpp"
 #include "ops/pointwise.hpp"
 
@@ -16,8 +17,19 @@ using ops::KernelArgs;
 using ops::KernelRequest;
 using PrimitiveDesc = dnnl::binary::primitive_desc;
 
-// dst = sum of factor_i x_i over whole buffers, padding included (zeros stay zeros). Every source
-// of a run is read before its destination is written, so that dst may be any of them.
+// Conversions are worth a compilation for wide registers; floats keep memory busy as they are.
+template <class T, class Fn>
+void converting(const Fn& fn) {
+  if constexpr (std::is_same_v<T, float>)
+    fn();
+  else
+    simd::run(fn);
+}
+
+// dst = sum of factor_i x_i over whole buffers, padding included (zeros stay zeros), added up in
+// single precision. Every source of a run is read before its destination is written, so that dst
+// may be any of them.
+template <class T>
 class SumKernel final : public ops::Kernel {
  public:
   SumKernel(std::vector<float> factors, int64_t count)
@@ -25,7 +37,9 @@ class SumKernel final : public ops::Kernel {
 
   void run(const KernelArgs& args) override {
     parallel_for(count_, 16384, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; i += kRun) sum(args, i, std::min(kRun, end - i));
+      converting<T>([&] {
+        for (int64_t i = begin; i < end; i += kRun) sum(args, i, std::min(kRun, end - i));
+      });
     });
   }
 
@@ -35,14 +49,15 @@ class SumKernel final : public ops::Kernel {
   void sum(const KernelArgs& args, int64_t begin, int64_t n) const {
     std::array<float, kRun> total;
     for (size_t s = 0; s < factors_.size(); ++s) {
-      const float* x = static_cast<const float*>(args.src[s]) + begin;
+      const T* x = static_cast<const T*>(args.src[s]) + begin;
       const float f = factors_[s];
       if (s == 0)
-        for (int64_t i = 0; i < n; ++i) total[static_cast<size_t>(i)] = f * x[i];
+        for (int64_t i = 0; i < n; ++i) total[static_cast<size_t>(i)] = f * simd::to_float(x[i]);
       else
-        for (int64_t i = 0; i < n; ++i) total[static_cast<size_t>(i)] += f * x[i];
+        for (int64_t i = 0; i < n; ++i) total[static_cast<size_t>(i)] += f * simd::to_float(x[i]);
     }
-    std::copy_n(total.begin(), n, static_cast<float*>(args.dst[0]) + begin);
+    T* y = static_cast<T*>(args.dst[0]) + begin;
+    for (int64_t i = 0; i < n; ++i) simd::from_float(total[static_cast<size_t>(i)], y[i]);
   }
 
   std::vector<float> factors_;
@@ -50,16 +65,20 @@ class SumKernel final : public ops::Kernel {
 };
 
 // dx = factor * g over whole buffers.
+template <class T>
 class CopyKernel final : public ops::Kernel {
  public:
   CopyKernel(size_t part, float factor, int64_t count)
       : part_(part), factor_(factor), count_(count) {}
 
   void run(const KernelArgs& args) override {
-    const auto* g = static_cast<const float*>(args.diff_dst[0]);
-    auto* dx = static_cast<float*>(args.diff_src[part_]);
+    const auto* g = static_cast<const T*>(args.diff_dst[0]);
+    auto* dx = static_cast<T*>(args.diff_src[part_]);
     parallel_for(count_, 16384, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) dx[i] = factor_ * g[i];
+      converting<T>([&] {
+        for (int64_t i = begin; i < end; ++i)
+          simd::from_float(factor_ * simd::to_float(g[i]), dx[i]);
+      });
     });
   }
 
@@ -69,20 +88,24 @@ class CopyKernel final : public ops::Kernel {
   int64_t count_;
 };
 
+// A kernel over whole buffers stored as `desc`.
+template <template <class> class Kernel, class... Args>
+std::unique_ptr<ops::Kernel> flat_kernel(const Desc& desc, Args... args) {
+  const auto bytes = static_cast<int64_t>(desc.get_size());
+  if (is_bf16(desc)) return std::make_unique<Kernel<simd::Bf16>>(std::move(args)..., bytes / 2);
+  return std::make_unique<Kernel<float>>(std::move(args)..., bytes / 4);
+}
+
 // The layout that all operands take: the one most sources have, a blocked one if that is a tie.
 Desc common_layout(const KernelRequest& request) {
   std::vector<Desc> have;
-  for (const ops::Operand& operand : request.src) have.push_back(desc_or_plain(operand));
+  for (const ops::Operand& operand : request.src) have.push_back(stored_or_plain(operand));
   const Desc plain = plain_desc(request.src[0].shape);
   const auto votes = [&](const Desc& desc) {
     return 2 * std::count(have.begin(), have.end(), desc) - (desc == plain ? 1 : 0);
   };
   return *std::max_element(have.begin(), have.end(),
                            [&](const Desc& a, const Desc& b) { return votes(a) < votes(b); });
-}
-
-int64_t floats_in(const Desc& desc) {
-  return static_cast<int64_t>(desc.get_size() / sizeof(float));
 }
 
 PrimitiveDesc describe_binary(algorithm what, const Desc& x, std::pair<float, float> scales,
@@ -106,7 +129,7 @@ ops::Answer forward(const KernelRequest& request, const ops::Eltwise& op, const 
   if (op.method == EltwiseMethod::kSum && request.src.size() != 2) {
     std::vector<float> factors;
     for (size_t i = 0; i < request.src.size(); ++i) factors.push_back(coefficient(op, i));
-    offer.kernel = std::make_unique<SumKernel>(std::move(factors), floats_in(x));
+    offer.kernel = flat_kernel<SumKernel>(x, std::move(factors));
     offer.implementation = "flat loop";
     return offer;
   }
@@ -124,11 +147,11 @@ ops::Answer forward(const KernelRequest& request, const ops::Eltwise& op, const 
 
 ops::Answer backward(const KernelRequest& request, const ops::Eltwise& op, const Context& context) {
   const auto part = static_cast<size_t>(request.part);
-  const Desc x = desc_or_plain(request.dst[0]);
+  const Desc x = stored_or_plain(request.dst[0]);
   ops::Offer offer = blank_offer(request);
   offer.diff_dst[0] = offer.diff_src[part] = layout_of(x);
   if (op.method == EltwiseMethod::kSum) {
-    offer.kernel = std::make_unique<CopyKernel>(part, coefficient(op, part), floats_in(x));
+    offer.kernel = flat_kernel<CopyKernel>(x, part, coefficient(op, part));
     offer.implementation = "flat loop";
     return offer;
   }

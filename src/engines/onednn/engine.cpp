@@ -2,31 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "engines/onednn/bf16.hpp"
 #include "engines/onednn/kernel.hpp"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 namespace crema {
 namespace {
 
-// Some virtual machines announce AMX but hide its palette table (CPUID leaf 0x1D); oneDNN would
-// then load palette 0 and die of SIGILL at the first tile instruction.
-bool amx_without_palettes() {
-#if defined(__x86_64__)
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  constexpr unsigned kAmxTile = 1u << 24;
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & kAmxTile) == 0) return false;
-  return !__get_cpuid_count(0x1D, 0, &a, &b, &c, &d) || a == 0;
-#else
-  return false;
-#endif
-}
-
 // oneDNN reads its ceiling once, at the first primitive; a second engine finds it set already.
 void cap_instruction_set() {
-  if (amx_without_palettes()) dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
+  if (onednn::amx_is_broken(onednn::cpu_id())) dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx512_core_bf16);
 }
 
 std::string unfit(const std::vector<ops::Operand>& operands) {
@@ -57,6 +41,11 @@ OneDnnEngine::OneDnnEngine() {
 }
 
 OneDnnEngine::~OneDnnEngine() = default;
+
+ops::Bf16Support OneDnnEngine::bf16() {
+  if (!bf16_) bf16_ = onednn::bf16_support(*context_);
+  return *bf16_;
+}
 
 ops::Answer OneDnnEngine::offer(const ops::KernelRequest& request) {
   const char* kind = request.op->kind();

@@ -1,4 +1,4 @@
-// The oneDNN engine: jitted kernels with layouts of their own, single precision.
+// The oneDNN engine: jitted kernels with layouts of their own, single precision and bf16.
 #pragma once
 
 #include <memory>
@@ -16,9 +16,11 @@ class OneDnnEngine final : public ops::Engine {
   ~OneDnnEngine() override;
   const char* name() const override { return "onednn"; }
   ops::Answer offer(const ops::KernelRequest& request) override;
+  ops::Bf16Support bf16() override;
 
  private:
   std::unique_ptr<onednn::Context> context_;
+  std::optional<ops::Bf16Support> bf16_;  // measured once
 };
 
 }  // namespace crema

@@ -12,17 +12,23 @@ using BackwardWeights = dnnl::inner_product_backward_weights;
 
 // The product in oneDNN's terms. A blocked source keeps its axes (N, C, H, W), and the weights get
 // the same ones, so that nothing has to be unblocked first; any other is a matrix of rows.
+//
+// With `type` bf16, factors are rounded; results, biases and gradients stay single precision: they
+// are small beside the weights. The kernels for bf16 want a matrix of rows.
 struct Geometry {
+  Type type;          // of the factors
   Desc x, w, b, y;    // plain memory, under oneDNN's axes
   Desc src = Desc();  // the source as it lies
   bool blocked = false;
 
-  Geometry(const ops::InnerProduct& op, const KernelRequest& request, bool unblocked = false) {
+  Geometry(const ops::InnerProduct& op, const KernelRequest& request, Type type,
+           bool unblocked = false)
+      : type(type) {
     const Shape& from = request.src[0].shape;
     const int64_t rows = from.count(0, op.axis), width = from.count(op.axis);
     const int64_t outputs = request.src[1].shape[op.transpose ? 1 : 0];
     Dims x_dims = {rows, width}, w_dims = {outputs, width};
-    if (!unblocked && keeps_axes(op, request.src[0])) {
+    if (type == Type::f32 && !unblocked && keeps_axes(op, request.src[0])) {
       blocked = true;
       x_dims = w_dims = from.dims();
       w_dims[0] = outputs;
@@ -34,6 +40,9 @@ struct Geometry {
     y = plain_desc(Dims{rows, outputs});
     src = blocked ? desc_of(request.src[0]).value() : x;
   }
+
+  Desc factor(const Desc& desc) const { return as(desc, type); }
+  Desc any_weights() const { return any_desc(w.dims(), type); }
 
   // Padded channels would have to be multiplied too: unblocking is cheaper.
   static bool keeps_axes(const ops::InnerProduct& op, const ops::Operand& x) {
@@ -51,19 +60,47 @@ struct Geometry {
       strides[i] = step;
       step *= dims[i];
     }
-    return {dims, dnnl::memory::data_type::f32, strides};
+    return {dims, Type::f32, strides};
   }
 };
 
 // Weight layouts to try: where they are; plain; and where oneDNN has a blocked kernel ("brgemm"),
 // its own. Through plain gemm oneDNN asks for transposed weights at no gain worth a second copy of
 // them for the backward pass.
-std::vector<Desc> weight_choices(const Geometry& g, const std::optional<Layout>& known) {
+std::vector<Desc> gradient_choices(const Geometry& g, const std::optional<Layout>& known) {
   std::vector<Desc> out;
   if (const auto now = desc_of(known, g.w)) out.push_back(*now);
   if (!g.blocked) out.push_back(g.w);
   out.push_back(any_desc(g.w.dims()));
   return out;
+}
+// The same for weights as a factor: of bf16 a copy is made in any case.
+std::vector<Desc> weight_choices(const Geometry& g, const std::optional<Layout>& known) {
+  if (g.type == Type::bf16) return {g.any_weights()};
+  return gradient_choices(g, known);
+}
+
+Forward::primitive_desc hint(const Geometry& g, const Context& context) {
+  return {{dnnl::prop_kind::forward_training, g.factor(g.src), g.any_weights(), g.y},
+          context.attributes,
+          context.engine};
+}
+
+std::optional<BackwardWeights::primitive_desc> weight_gradient(const Geometry& g,
+                                                               const std::vector<Desc>& choices,
+                                                               bool bias, const Context& context) {
+  const auto fwd = hint(g, context);
+  return best_of<BackwardWeights::primitive_desc>(choices, [&](const Desc& weights) {
+    return BackwardWeights::primitive_desc(
+        {g.factor(g.src), weights, bias ? g.b : Desc(), g.factor(g.y)}, context.attributes,
+        context.engine, fwd);
+  });
+}
+
+// Weights that are read as bf16 rest as their gradient comes out.
+Layout resting_weights(const Geometry& g, const Context& context) {
+  const auto desc = weight_gradient(g, {any_desc(g.w.dims())}, false, context);
+  return desc ? layout_of(desc->diff_weights_desc(), g.w) : Layout();
 }
 
 std::optional<Forward::primitive_desc> forward_desc(const Geometry& g, const KernelRequest& request,
@@ -74,21 +111,21 @@ std::optional<Forward::primitive_desc> forward_desc(const Geometry& g, const Ker
   // Always the training kind: a test net, and a layer that is frozen, compute the same bits.
   return best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
     return Forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, g.src, weights, bias ? g.b : Desc(), g.y}, attributes,
-        context.engine);
+        {dnnl::prop_kind::forward_training, g.factor(g.src), weights, bias ? g.b : Desc(), g.y},
+        attributes, context.engine);
   });
 }
 
 // Where a blocked source has only a plain product, whose gradient of the source takes several times
 // as long for large weights, it is worth unblocking.
 ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op,
-                    const ops::Post& post, const Context& context) {
-  Geometry g(op, request);
+                    const ops::Post& post, Type type, const Context& context) {
+  Geometry g(op, request, type);
   const auto attributes = attributes_with(post);
   if (!attributes) return ops::Refusal{"no post-op for " + post.function->describe()};
   auto desc = forward_desc(g, request, op.bias, *attributes, context);
   if (g.blocked && (!desc || grade(desc->impl_info_str()) < 2)) {
-    const Geometry plain(op, request, true);
+    const Geometry plain(op, request, type, true);
     const auto other = forward_desc(plain, request, op.bias, *attributes, context);
     if (other && (!desc || grade(other->impl_info_str()) == 2)) g = plain, desc = other;
   }
@@ -98,6 +135,7 @@ ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op,
   ops::Offer offer = blank_offer(request);
   offer.src[0] = layout_of(desc->src_desc(), g.x);
   offer.src[1] = layout_of(desc->weights_desc(), g.w);
+  if (g.type == Type::bf16) offer.at_rest[1] = resting_weights(g, context);
   std::vector<Binding> bindings = {{DNNL_ARG_SRC, Role::kSrc, 0, desc->src_desc()},
                                    {DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
                                    {DNNL_ARG_DST, Role::kDst, 0, desc->dst_desc()}};
@@ -106,24 +144,19 @@ ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op,
   return offer;
 }
 
-Forward::primitive_desc hint(const Geometry& g, const Context& context) {
-  return {{dnnl::prop_kind::forward_training, g.src, any_desc(g.w.dims()), g.y},
-          context.attributes,
-          context.engine};
-}
-
 ops::Answer backward_data(const KernelRequest& request, const Geometry& g, const Context& context) {
   const auto fwd = hint(g, context);
   const auto choices = weight_choices(g, request.src[1].layout);
   const auto desc = best_of<BackwardData::primitive_desc>(choices, [&](const Desc& weights) {
-    return BackwardData::primitive_desc({g.src, weights, g.y}, context.attributes, context.engine,
-                                        fwd);
+    return BackwardData::primitive_desc({g.src, weights, g.factor(g.y)}, context.attributes,
+                                        context.engine, fwd);
   });
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product's gradient"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
 
   ops::Offer offer = blank_offer(request);
   offer.src[1] = layout_of(desc->weights_desc(), g.w);
+  offer.diff_dst[0] = layout_of(desc->diff_dst_desc(), g.y);
   offer.diff_src[0] = layout_of(desc->diff_src_desc(), g.x);
   set_primitive<BackwardData>(offer, context, *desc,
                               {{DNNL_ARG_WEIGHTS, Role::kSrc, 1, desc->weights_desc()},
@@ -137,19 +170,15 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::InnerProdu
   if (!request.diff_src[1].present)
     return ops::Refusal{"oneDNN computes no bias gradient without the weights'"};
   const bool bias = op.bias && request.diff_src[2].present;
-  const auto fwd = hint(g, context);
   const auto& known =
       request.diff_src[1].layout ? request.diff_src[1].layout : request.src[1].layout;
-  const auto choices = weight_choices(g, known);
-  const auto desc = best_of<BackwardWeights::primitive_desc>(choices, [&](const Desc& weights) {
-    return BackwardWeights::primitive_desc({g.src, weights, bias ? g.b : Desc(), g.y},
-                                           context.attributes, context.engine, fwd);
-  });
+  const auto desc = weight_gradient(g, gradient_choices(g, known), bias, context);
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product's gradient"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
 
   ops::Offer offer = blank_offer(request);
   offer.src[0] = layout_of(desc->src_desc(), g.x);
+  offer.diff_dst[0] = layout_of(desc->diff_dst_desc(), g.y);
   offer.diff_src[1] = layout_of(desc->diff_weights_desc(), g.w);
   std::vector<Binding> bindings = {
       {DNNL_ARG_SRC, Role::kSrc, 0, desc->src_desc()},
@@ -160,18 +189,33 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::InnerProdu
   return offer;
 }
 
-ops::Answer inner_product(const KernelRequest& request, const Context& context) {
-  const auto& op = static_cast<const ops::InnerProduct&>(*request.op);
-  if (request.part == ops::kForward) return forward(request, op, {}, context);
-  const Geometry g(op, request);
+ops::Answer product(const KernelRequest& request, const ops::InnerProduct& op,
+                    const ops::Post& post, Type type, const Context& context) {
+  if (request.part == ops::kForward) return forward(request, op, post, type, context);
+  const Geometry g(op, request, type);
   return request.part == 0 ? backward_data(request, g, context)
                            : backward_weights(request, op, g, context);
+}
+
+// With factors in bf16 where they may be and oneDNN has a direct kernel, else in single precision.
+ops::Answer answer(const KernelRequest& request, const ops::InnerProduct& op, const ops::Post& post,
+                   const Context& context) {
+  // What a pass saves must be worth the rounded copies of the weights.
+  constexpr int64_t kEnoughRows = 16, kEnoughWeights = int64_t{1} << 20;
+  const bool faster = request.src[0].shape.count(0, op.axis) >= kEnoughRows &&
+                      request.src[1].shape.count() >= kEnoughWeights;
+  return in_precision(request, faster,
+                      [&](Type type) { return product(request, op, post, type, context); });
+}
+
+ops::Answer inner_product(const KernelRequest& request, const Context& context) {
+  return answer(request, static_cast<const ops::InnerProduct&>(*request.op), {}, context);
 }
 
 ops::Answer fused_inner_product(const KernelRequest& request, const Context& context) {
   const auto& op = static_cast<const ops::FusedInnerProduct&>(*request.op);
   if (op.post.sum) return ops::Refusal{"no sum after an inner product"};
-  return forward(request, op.product, op.post, context);
+  return answer(request, op.product, op.post, context);
 }
 
 CREMA_REGISTER(OneDnnKernelTag, "inner_product", inner_product);

@@ -50,10 +50,21 @@ ops::Offer blank_offer(const ops::KernelRequest& request) {
   return ops::plain_offer(request, nullptr, "");
 }
 
-bool has_wide_kernels() {
+namespace {
+
+bool in_use(dnnl::cpu_isa wanted) {
   const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());  // a set of bits
-  const auto wide = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return (isa & wide) == wide;
+  return (isa & static_cast<unsigned>(wanted)) == static_cast<unsigned>(wanted);
+}
+
+}  // namespace
+
+bool has_wide_kernels() {
+  return in_use(dnnl::cpu_isa::avx512_core);
+}
+
+bool has_tile_kernels() {
+  return in_use(dnnl::cpu_isa::avx512_core_amx);
 }
 
 int grade(std::string_view implementation) {

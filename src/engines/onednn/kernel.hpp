@@ -98,6 +98,9 @@ void set_primitive(ops::Offer& offer, const Context& context, const PrimitiveDes
 // Whether oneDNN's AVX-512 kernels are in use; some of those for AVX2 lose against simpler ones.
 bool has_wide_kernels();
 
+// Whether matrix tiles for bf16 (AMX) are.
+bool has_tile_kernels();
+
 // How good an implementation is: 0 plain C++ loops ("ref"), 1 through a matrix product, 2 direct.
 int grade(std::string_view implementation);
 ops::Refusal refuse_reference(std::string_view implementation);
@@ -116,6 +119,22 @@ std::optional<PrimitiveDesc> best_of(const Candidates& candidates, const Make& m
     }
   }
   return best;
+}
+
+// make(Type::bf16) if the request wants it, `faster` or forced, and that is a direct kernel; else
+// make(Type::f32).
+template <class Make>
+ops::Answer in_precision(const ops::KernelRequest& request, bool faster, const Make& make) {
+  if (request.precision == ops::Precision::kBf16Forced ||
+      (request.precision == ops::Precision::kBf16 && faster)) {
+    try {
+      ops::Answer rounded = make(Type::bf16);
+      const auto* offer = std::get_if<ops::Offer>(&rounded);
+      if (offer != nullptr && grade(offer->implementation) == 2) return rounded;
+    } catch (const dnnl::error&) {  // no kernel for bf16
+    }
+  }
+  return make(Type::f32);
 }
 
 }  // namespace crema::onednn

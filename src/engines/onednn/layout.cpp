@@ -52,14 +52,15 @@ bool same_order(const Desc& desc, const Desc& row_major) {
 }  // namespace
 
 std::string OneDnnLayout::describe() const {
-  if (!blocked_format(desc_)) return "onednn";
+  const std::string type = is_bf16(desc_) ? "bf16:" : "";
+  if (!blocked_format(desc_)) return type + "onednn";
   std::vector<int> axes(static_cast<size_t>(desc_.data.ndims));
   std::iota(axes.begin(), axes.end(), 0);
   std::stable_sort(axes.begin(), axes.end(), [&](int a, int b) {
     return blocking(desc_).strides[a] > blocking(desc_).strides[b];
   });
   const auto blocks = block_sizes(desc_);
-  std::string out;
+  std::string out = type;
   for (const int axis : axes)
     out += static_cast<char>((blocks[static_cast<size_t>(axis)] > 1 ? 'A' : 'a') + axis);
   for (int i = 0; i < blocking(desc_).inner_nblks; ++i)
@@ -68,25 +69,34 @@ std::string OneDnnLayout::describe() const {
   return out;
 }
 
+DType OneDnnLayout::dtype() const {
+  return is_bf16(desc_) ? DType::kBf16 : DType::kF32;
+}
+
 bool OneDnnLayout::equals(const OpaqueLayout& other) const {
   const auto* same = dynamic_cast<const OneDnnLayout*>(&other);
   return same != nullptr && desc_ == same->desc_ && row_major_ == same->row_major_;
 }
 
-Desc plain_desc(const Dims& dims) {
-  if (dims.empty()) return plain_desc(Dims{1});  // a scalar
+Desc plain_desc(const Dims& dims, Type type) {
+  if (dims.empty()) return plain_desc(Dims{1}, type);  // a scalar
   Dims strides(dims.size(), 1);
   for (size_t i = dims.size() - 1; i > 0; --i)
     strides[i - 1] = strides[i] * std::max<int64_t>(dims[i], 1);
-  return {dims, dnnl::memory::data_type::f32, strides};
+  return {dims, type, strides};
 }
 
-Desc any_desc(const Dims& dims) {
-  return {dims, dnnl::memory::data_type::f32, dnnl::memory::format_tag::any};
+Desc any_desc(const Dims& dims, Type type) {
+  return {dims, type, dnnl::memory::format_tag::any};
+}
+
+Desc as(Desc desc, Type type) {
+  desc.data.data_type = dnnl::memory::convert_to_c(type);
+  return desc;
 }
 
 Layout layout_of(const Desc& desc, const Desc& row_major) {
-  if (same_order(desc, row_major)) return Layout();
+  if (!is_bf16(desc) && same_order(desc, row_major)) return Layout();
   return Layout(std::make_shared<OneDnnLayout>(desc, row_major));
 }
 
@@ -99,7 +109,14 @@ std::optional<Desc> desc_of(const std::optional<Layout>& layout, const Desc& row
   if (layout->plain()) return row_major;
   const OneDnnLayout* opaque = ours(*layout);
   if (opaque == nullptr || opaque->row_major() != row_major) return std::nullopt;
-  return opaque->desc();
+  return as(opaque->desc(), Type::f32);
+}
+
+Desc stored_or_plain(const ops::Operand& operand) {
+  const Desc desc = desc_or_plain(operand);
+  const bool rounded = operand.layout && !operand.layout->plain() &&
+                       operand.layout->opaque()->dtype() == DType::kBf16;
+  return rounded ? as(desc, Type::bf16) : desc;
 }
 
 bool padded(const Desc& desc) {

@@ -16,12 +16,15 @@ using Dims = dnnl::memory::dims;
 // A blocked or permuted layout. oneDNN may see a tensor under other axes than its Shape (weights
 // with a group axis, flattened or transposed weights): `row_major` describes the tensor's plain
 // memory under the same axes as `desc`, so that a reorder between the two is always possible.
+//
+// `row_major` is single precision; `desc` may store bf16.
 class OneDnnLayout final : public OpaqueLayout {
  public:
   OneDnnLayout(Desc desc, Desc row_major)
       : desc_(std::move(desc)), row_major_(std::move(row_major)) {}
   const char* engine() const override { return "onednn"; }
   std::string describe() const override;
+  DType dtype() const override;
   size_t bytes() const override { return desc_.get_size(); }
   bool equals(const OpaqueLayout& other) const override;
   const Desc& desc() const { return desc_; }
@@ -31,13 +34,20 @@ class OneDnnLayout final : public OpaqueLayout {
   Desc desc_, row_major_;
 };
 
-// Row-major, single precision.
-Desc plain_desc(const Dims& dims);
+using Type = dnnl::memory::data_type;
+
+// Row-major.
+Desc plain_desc(const Dims& dims, Type type = Type::f32);
 inline Desc plain_desc(const Shape& shape) {
   return plain_desc(shape.dims());
 }
 // oneDNN may choose.
-Desc any_desc(const Dims& dims);
+Desc any_desc(const Dims& dims, Type type = Type::f32);
+// The same places for elements of another type.
+Desc as(Desc desc, Type type);
+inline bool is_bf16(const Desc& desc) {
+  return desc.data.data_type == dnnl_bf16;
+}
 
 // The layout of a tensor that oneDNN stores as `desc` and whose plain memory is `row_major`. Plain
 // if the two put every element at the same place, so that no useless reorder arises.
@@ -50,7 +60,8 @@ inline Layout layout_of(const Desc& desc) {
 const OneDnnLayout* ours(const Layout& layout);
 
 // The operand's present layout under the axes of `row_major`; empty if it has none yet, or one
-// that cannot be expressed so.
+// that cannot be expressed so. In single precision, also where it is stored as bf16: a kernel that
+// asks for it gets it converted.
 std::optional<Desc> desc_of(const std::optional<Layout>& layout, const Desc& row_major);
 inline std::optional<Desc> desc_of(const ops::Operand& operand) {
   return desc_of(operand.layout, plain_desc(operand.shape));
@@ -59,6 +70,8 @@ inline std::optional<Desc> desc_of(const ops::Operand& operand) {
 inline Desc desc_or_plain(const ops::Operand& operand) {
   return desc_of(operand).value_or(plain_desc(operand.shape));
 }
+// The same as it is stored, for kernels that take bf16 too.
+Desc stored_or_plain(const ops::Operand& operand);
 
 bool padded(const Desc& desc);
 

@@ -36,7 +36,7 @@ Pair describe(const ops::Lrn& op, const Desc& x, bool training, const Context& c
 // loop 240 times slower (measured) than what a reorder to blocks costs.
 std::vector<Desc> choices(const ops::Operand& x) {
   std::vector<Desc> out = {desc_or_plain(x)};
-  const auto f32 = dnnl::memory::data_type::f32;
+  const auto f32 = Type::f32;
   if (x.shape[1] % 16 == 0) out.push_back({x.shape.dims(), f32, Tag::aBcd16b});
   if (x.shape[1] % 8 == 0) out.push_back({x.shape.dims(), f32, Tag::aBcd8b});
   return out;
@@ -81,16 +81,28 @@ ops::Answer backward(const KernelRequest& request, const ops::Lrn& op, const Con
   return offer;
 }
 
+template <class T>
+std::unique_ptr<ops::Kernel> block_kernel(const BlockLrn& lrn, bool backwards) {
+  return std::make_unique<FunctionKernel>([lrn, backwards](const ops::KernelArgs& a) {
+    const auto* from = static_cast<const T*>(a.src[0]);
+    auto* scratch = static_cast<float*>(a.scratch);
+    if (backwards)
+      lrn_backward(lrn, from, static_cast<const T*>(a.diff_dst[0]), static_cast<T*>(a.diff_src[0]),
+                   scratch);
+    else
+      lrn_forward(lrn, from, static_cast<T*>(a.dst[0]), scratch);
+  });
+}
+
 // Across channels: our own kernel, in the blocks that x has, or in blocks if it is plain. Empty if
 // it cannot do it.
 std::optional<ops::Offer> in_blocks(const KernelRequest& request, const ops::Lrn& op) {
   const Shape& shape = request.src[0].shape;
   if (op.within_channel || shape.rank() != 4) return std::nullopt;
-  Desc x = desc_or_plain(request.src[0]);
+  Desc x = stored_or_plain(request.src[0]);
   auto view = ChannelView::of(x);
   if (!view || view->flat()) {
-    x = {shape.dims(), dnnl::memory::data_type::f32,
-         has_wide_kernels() ? Tag::aBcd16b : Tag::aBcd8b};
+    x = {shape.dims(), Type::f32, has_wide_kernels() ? Tag::aBcd16b : Tag::aBcd8b};
     view = ChannelView::of(x);
   }
   BlockLrn lrn;
@@ -106,15 +118,8 @@ std::optional<ops::Offer> in_blocks(const KernelRequest& request, const ops::Lrn
   offer.src[0] = offer.dst[0] = layout_of(x);
   const bool backwards = request.part != ops::kForward;
   if (backwards) offer.diff_dst[0] = offer.diff_src[0] = layout_of(x);
-  offer.kernel = std::make_unique<FunctionKernel>([lrn, backwards](const ops::KernelArgs& a) {
-    const auto* from = static_cast<const float*>(a.src[0]);
-    auto* scratch = static_cast<float*>(a.scratch);
-    if (backwards)
-      lrn_backward(lrn, from, static_cast<const float*>(a.diff_dst[0]),
-                   static_cast<float*>(a.diff_src[0]), scratch);
-    else
-      lrn_forward(lrn, from, static_cast<float*>(a.dst[0]), scratch);
-  });
+  offer.kernel =
+      is_bf16(x) ? block_kernel<simd::Bf16>(lrn, backwards) : block_kernel<float>(lrn, backwards);
   return offer;
 }
 

@@ -59,8 +59,8 @@ inline void each_block(const ChannelView& v, int64_t image, int64_t position, Fn
   }
 }
 
-template <int L>
-void load_row(const BlockLrn& op, int64_t image, int64_t position, const float* from, float* row) {
+template <int L, class T>
+void load_row(const BlockLrn& op, int64_t image, int64_t position, const T* from, float* row) {
   each_block<L>(op.view, image, position, [&](int64_t at, int64_t channel, auto n) {
     simd::Vector<L> value;
     simd::load<L>(value, from + at, n);
@@ -68,8 +68,8 @@ void load_row(const BlockLrn& op, int64_t image, int64_t position, const float* 
   });
 }
 
-template <int L>
-void store_row(const BlockLrn& op, int64_t image, int64_t position, const float* row, float* to) {
+template <int L, class T>
+void store_row(const BlockLrn& op, int64_t image, int64_t position, const float* row, T* to) {
   each_block<L>(op.view, image, position, [&](int64_t at, int64_t channel, auto n) {
     simd::Vector<L> value;
     simd::load<L>(value, row + channel, std::integral_constant<int, L>());
@@ -99,8 +99,8 @@ void each_position(const BlockLrn& op, float* scratch, Fn&& fn) {
   });
 }
 
-template <int L>
-void forward(const BlockLrn& op, const float* x, float* y, float* scratch) {
+template <int L, class T>
+void forward(const BlockLrn& op, const T* x, T* y, float* scratch) {
   const Row row = row_of(op);
   each_position(op, scratch, [&](Rows& rows, int64_t image, int64_t position) {
     load_row<L>(op, image, position, x, rows.x);
@@ -119,8 +119,8 @@ void forward(const BlockLrn& op, const float* x, float* y, float* scratch) {
   });
 }
 
-template <int L>
-void backward(const BlockLrn& op, const float* x, const float* dy, float* dx, float* scratch) {
+template <int L, class T>
+void backward(const BlockLrn& op, const T* x, const T* dy, T* dx, float* scratch) {
   const Row row = row_of(op);
   const float slope = 2 * op.factor * op.beta;
   each_position(op, scratch, [&](Rows& rows, int64_t image, int64_t position) {
@@ -167,12 +167,20 @@ bool possible(const BlockLrn& op) {
   return roots && op.base > 0 && op.reach <= kLanes && !op.view.flat();
 }
 
-void lrn_forward(const BlockLrn& op, const float* x, float* y, float* scratch) {
+template <class T>
+void lrn_forward(const BlockLrn& op, const T* x, T* y, float* scratch) {
   with_rows(op.view, [&](auto lanes) { forward<lanes()>(op, x, y, scratch); });
 }
 
-void lrn_backward(const BlockLrn& op, const float* x, const float* dy, float* dx, float* scratch) {
+template <class T>
+void lrn_backward(const BlockLrn& op, const T* x, const T* dy, T* dx, float* scratch) {
   with_rows(op.view, [&](auto lanes) { backward<lanes()>(op, x, dy, dx, scratch); });
 }
+
+template void lrn_forward(const BlockLrn&, const float*, float*, float*);
+template void lrn_forward(const BlockLrn&, const simd::Bf16*, simd::Bf16*, float*);
+template void lrn_backward(const BlockLrn&, const float*, const float*, float*, float*);
+template void lrn_backward(const BlockLrn&, const simd::Bf16*, const simd::Bf16*, simd::Bf16*,
+                           float*);
 
 }  // namespace crema::onednn

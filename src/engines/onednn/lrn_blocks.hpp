@@ -20,9 +20,12 @@ struct BlockLrn {
 // (padding would be 0 / 0), and a reach within one vector.
 bool possible(const BlockLrn& op);
 
+// T: how activations are stored, float or simd::Bf16.
 // y = x s^-beta; y may be x.
-void lrn_forward(const BlockLrn& op, const float* x, float* y, float* scratch);
+template <class T>
+void lrn_forward(const BlockLrn& op, const T* x, T* y, float* scratch);
 // dx = dy s^-beta - 2 factor beta x (sum around of dy x s^(-beta - 1)); dx may be dy.
-void lrn_backward(const BlockLrn& op, const float* x, const float* dy, float* dx, float* scratch);
+template <class T>
+void lrn_backward(const BlockLrn& op, const T* x, const T* dy, T* dx, float* scratch);
 
 }  // namespace crema::onednn

@@ -64,17 +64,17 @@ void keep(const RunningSums<L, kSums>& sums, double* to) {
 }
 
 // A value of the channel, near which its values lie: squares of differences from it do not cancel.
-template <int L>
-void pivot_of(const ChannelView& v, const float* x, int64_t block, simd::Vector<L>& out) {
+template <int L, class T>
+void pivot_of(const ChannelView& v, const T* x, int64_t block, simd::Vector<L>& out) {
   out = simd::Vector<L>{};
   if (v.flat())
-    out += x[block * v.block];
+    out += simd::to_float(x[block * v.block]);
   else
     simd::load<L>(out, x + block * v.block, panel_of<L>(v, 0, block).lanes);
 }
 
-template <int L>
-void batch_sums(const Normalisation& op, const float* x, int64_t block, int64_t image, double* to) {
+template <int L, class T>
+void batch_sums(const Normalisation& op, const T* x, int64_t block, int64_t image, double* to) {
   simd::Vector<L> pivot;
   pivot_of<L>(op.view, x, block, pivot);
   RunningSums<L, kSums> sums;
@@ -89,8 +89,8 @@ void batch_sums(const Normalisation& op, const float* x, int64_t block, int64_t 
   keep<L>(sums, to);
 }
 
-template <int L>
-void batch_statistics(const Normalisation& op, const NormForward& a, int64_t block) {
+template <int L, class T>
+void batch_statistics(const Normalisation& op, const NormForward<T>& a, int64_t block) {
   const ChannelView& v = op.view;
   double totals[kSums][L] = {};
   add_up<L>(op, a.scratch, block, totals);
@@ -110,7 +110,8 @@ void batch_statistics(const Normalisation& op, const NormForward& a, int64_t blo
   });
 }
 
-void set_factors(const NormForward& a, int64_t channel) {
+template <class T>
+void set_factors(const NormForward<T>& a, int64_t channel) {
   a.values.factor[channel] = a.values.inverse[channel] * (a.gamma ? a.gamma[channel] : 1.0f);
   a.values.beta[channel] = a.beta ? a.beta[channel] : 0.0f;
 }
@@ -130,8 +131,8 @@ struct Affine {
   }
 };
 
-template <int L>
-void apply(const Normalisation& op, const NormForward& a, int64_t block, int64_t image) {
+template <int L, class T>
+void apply(const Normalisation& op, const NormForward<T>& a, int64_t block, int64_t image) {
   const Affine<L> affine(op.view, a.values, block);
   each_row<L>(panel_of<L>(op.view, image, block), [&](int64_t at, auto n) {
     simd::Vector<L> x, y, z;
@@ -146,8 +147,8 @@ void apply(const Normalisation& op, const NormForward& a, int64_t block, int64_t
   });
 }
 
-template <int L>
-void run_forward(const Normalisation& op, const NormForward& a) {
+template <int L, class T>
+void run_forward(const Normalisation& op, const NormForward<T>& a) {
   const ChannelView& v = op.view;
   two_passes(
       op,
@@ -164,8 +165,8 @@ void run_forward(const Normalisation& op, const NormForward& a) {
       [&](int64_t block, int64_t n) { apply<L>(op, a, block, n); });
 }
 
-template <int L>
-void run_again(const Normalisation& op, const NormForward& a) {
+template <int L, class T>
+void run_again(const Normalisation& op, const NormForward<T>& a) {
   const ChannelView& v = op.view;
   parallel_for(v.blocks * v.batch, grain_of(v.panel_floats()), [&](int64_t begin, int64_t end) {
     simd::run([&] {
@@ -175,10 +176,10 @@ void run_again(const Normalisation& op, const NormForward& a) {
 }
 
 // The gradient that passed the ReLU, row by row.
-template <int L>
+template <int L, class T>
 class Passed {
  public:
-  Passed(const Normalisation& op, const NormBackward& a, int64_t block)
+  Passed(const Normalisation& op, const NormBackward<T>& a, int64_t block)
       : a_(a), relu_(op.relu), affine_(op.view, a.values, block) {}
   template <class N>
   void load(int64_t at, N n, const simd::Vector<L>& x, simd::Vector<L>& g) const {
@@ -195,14 +196,15 @@ class Passed {
   const simd::Vector<L>& factor() const { return affine_.factor; }
 
  private:
-  const NormBackward& a_;
+  const NormBackward<T>& a_;
   bool relu_;
   Affine<L> affine_;
 };
 
-template <int L>
-void gradient_sums(const Normalisation& op, const NormBackward& a, int64_t block, int64_t image) {
-  const Passed<L> passed(op, a, block);
+template <int L, class T>
+void gradient_sums(const Normalisation& op, const NormBackward<T>& a, int64_t block,
+                   int64_t image) {
+  const Passed<L, T> passed(op, a, block);
   RunningSums<L, kSums> sums;
   each_row<L>(panel_of<L>(op.view, image, block), [&](int64_t at, auto n) {
     simd::Vector<L> x, g;
@@ -215,8 +217,8 @@ void gradient_sums(const Normalisation& op, const NormBackward& a, int64_t block
 }
 
 // d beta and d gamma; in place of the block's first image, the sums' part in dx per lane.
-template <int L>
-void finish_sums(const Normalisation& op, const NormBackward& a, int64_t block) {
+template <int L, class T>
+void finish_sums(const Normalisation& op, const NormBackward<T>& a, int64_t block) {
   const ChannelView& v = op.view;
   double totals[kSums][L] = {};
   add_up<L>(op, a.scratch, block, totals);
@@ -233,9 +235,10 @@ void finish_sums(const Normalisation& op, const NormBackward& a, int64_t block) 
   });
 }
 
-template <int L>
-void apply_gradient(const Normalisation& op, const NormBackward& a, int64_t block, int64_t image) {
-  const Passed<L> passed(op, a, block);
+template <int L, class T>
+void apply_gradient(const Normalisation& op, const NormBackward<T>& a, int64_t block,
+                    int64_t image) {
+  const Passed<L, T> passed(op, a, block);
   const double* sums = partial<L>(op, a.scratch, block, 0);
   simd::Vector<L> offset{}, slope{};
   for (int l = 0; l < L; ++l) {
@@ -253,8 +256,8 @@ void apply_gradient(const Normalisation& op, const NormBackward& a, int64_t bloc
   });
 }
 
-template <int L>
-void run_backward(const Normalisation& op, const NormBackward& a) {
+template <int L, class T>
+void run_backward(const Normalisation& op, const NormBackward<T>& a) {
   const bool sums = a.dgamma != nullptr || a.dbeta != nullptr || (a.dx != nullptr && !a.constant);
   two_passes(
       op,
@@ -283,16 +286,26 @@ bool Normalisation::by_block() const {
   return view.blocks >= compute_threads();
 }
 
-void normalise(const Normalisation& op, const NormForward& args) {
+template <class T>
+void normalise(const Normalisation& op, const NormForward<T>& args) {
   with_rows(op.view, [&](auto rows) { run_forward<rows()>(op, args); });
 }
 
-void normalise_again(const Normalisation& op, const NormForward& args) {
+template <class T>
+void normalise_again(const Normalisation& op, const NormForward<T>& args) {
   with_rows(op.view, [&](auto rows) { run_again<rows()>(op, args); });
 }
 
-void normalise_gradient(const Normalisation& op, const NormBackward& args) {
+template <class T>
+void normalise_gradient(const Normalisation& op, const NormBackward<T>& args) {
   with_rows(op.view, [&](auto rows) { run_backward<rows()>(op, args); });
 }
+
+template void normalise(const Normalisation&, const NormForward<float>&);
+template void normalise(const Normalisation&, const NormForward<simd::Bf16>&);
+template void normalise_again(const Normalisation&, const NormForward<float>&);
+template void normalise_again(const Normalisation&, const NormForward<simd::Bf16>&);
+template void normalise_gradient(const Normalisation&, const NormBackward<float>&);
+template void normalise_gradient(const Normalisation&, const NormBackward<simd::Bf16>&);
 
 }  // namespace crema::onednn

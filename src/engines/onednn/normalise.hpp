@@ -33,30 +33,38 @@ struct Normalisation {
   bool by_block() const;
 };
 
+// T: how activations are stored, float or simd::Bf16. All else is single precision.
+template <class T>
 struct NormForward {
-  const float* x;
-  const float *gamma, *beta, *z;  // null: 1, 0, 0
-  float* y;
+  const T* x;
+  const float *gamma, *beta;  // null: 1, 0
+  const T* z;                 // null: 0
+  T* y;
   NormValues values;
   float* variance;  // out: of the batch, biased; null: mean and inverse are given
   double* scratch;
 };
-void normalise(const Normalisation& op, const NormForward& args);
+template <class T>
+void normalise(const Normalisation& op, const NormForward<T>& args);
 // y once more, from the values that are there: of the arguments x, z, y and values are used.
-void normalise_again(const Normalisation& op, const NormForward& args);
+template <class T>
+void normalise_again(const Normalisation& op, const NormForward<T>& args);
 
 // With g = dy where y was positive (everywhere without relu), m = positions in the batch:
 //   d beta = sum g;   d gamma = sum g (x - mu) inverse;   dz = g
 //   dx = factor (g - d beta / m - (x - mu) inverse d gamma / m), just factor g if constant
+template <class T>
 struct NormBackward {
   // x: may be null where statistics are constant and neither dgamma nor the sign needs it.
   // y: null where the sign is to be seen from x.
-  const float *x, *y, *dy;
+  const T *x, *y, *dy;
   NormValues values;
-  bool constant = false;            // statistics do not depend on x
-  float *dx, *dgamma, *dbeta, *dz;  // null ones are not wanted
+  bool constant = false;  // statistics do not depend on x
+  T *dx, *dz;             // null ones are not wanted
+  float *dgamma, *dbeta;
   double* scratch;
 };
-void normalise_gradient(const Normalisation& op, const NormBackward& args);
+template <class T>
+void normalise_gradient(const Normalisation& op, const NormBackward<T>& args);
 
 }  // namespace crema::onednn

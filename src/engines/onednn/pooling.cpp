@@ -60,10 +60,11 @@ Forward::primitive_desc forward_desc(const ops::Pooling& op, const Geometry& g,
                                      const Context& context) {
   const auto kind =
       training ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+  const Desc x = stored_or_plain(request.src[0]);
   return {{kind,
            algorithm_of(op),
-           desc_or_plain(request.src[0]),
-           any_desc(request.dst[0].shape.dims()),
+           x,
+           any_desc(request.dst[0].shape.dims(), x.data_type()),
            {op.stride_h, op.stride_w},
            {op.kernel_h, op.kernel_w},
            {op.pad_h, op.pad_w},
@@ -90,7 +91,7 @@ Backward::primitive_desc backward_desc(const ops::Pooling& op, const Geometry& g
 // Whether max_pooling.hpp takes it: blocked channels, and no AVX-512.
 std::optional<MaxPooling> own_maximum(const ops::Pooling& op, const KernelRequest& request,
                                       const Desc& x, const Desc& y) {
-  if (op.method != ops::PoolMethod::kMax || has_wide_kernels()) return std::nullopt;
+  if (op.method != ops::PoolMethod::kMax || has_wide_kernels() || is_bf16(x)) return std::nullopt;
   const auto src = ChannelView::of(x), dst = ChannelView::of(y);
   const bool fits = src && dst && src->blocked() && dst->blocked() && src->lanes == dst->lanes;
   const Shape& shape = request.src[0].shape;

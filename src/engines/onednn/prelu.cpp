@@ -20,7 +20,7 @@ ops::Answer prelu(const KernelRequest& request, const Context&) {
   if (!view) return ops::Refusal{"only on layouts with blocks of channels"};
   const ChannelSlopes slopes{*view, request.src[1].shape.count() == 1};
   ops::Offer offer = blank_offer(request);
-  offer.src[0] = offer.dst[0] = *x.layout;
+  offer.src[0] = offer.dst[0] = layout_of(*desc);
   offer.implementation = "blocked loops";
   if (request.part == ops::kForward) {
     offer.kernel = std::make_unique<FunctionKernel>([slopes](const KernelArgs& a) {
@@ -29,7 +29,7 @@ ops::Answer prelu(const KernelRequest& request, const Context&) {
     });
     return offer;
   }
-  offer.diff_dst[0] = offer.diff_src[0] = *x.layout;
+  offer.diff_dst[0] = offer.diff_src[0] = layout_of(*desc);
   offer.scratch_bytes = static_cast<size_t>(view->padded_channels()) * sizeof(double);
   offer.kernel = std::make_unique<FunctionKernel>([slopes](const KernelArgs& a) {
     channel_prelu_gradient(

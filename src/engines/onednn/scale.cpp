@@ -33,7 +33,7 @@ std::variant<ChannelView, ops::Refusal> view_of(const KernelRequest& request, in
 // x, y and their gradients lie as x does; all else is plain.
 ops::Answer offer_of(const KernelRequest& request, std::function<void(const KernelArgs&)> fn) {
   ops::Offer offer = blank_offer(request);
-  offer.src[0] = offer.dst[0] = *request.src[0].layout;
+  offer.src[0] = offer.dst[0] = layout_of(desc_or_plain(request.src[0]));
   if (request.part != ops::kForward) offer.diff_dst[0] = offer.diff_src[0] = offer.src[0];
   offer.kernel = std::make_unique<FunctionKernel>(std::move(fn));
   offer.implementation = "blocked loops";

@@ -40,7 +40,7 @@ std::optional<algorithm> algorithm_of(const ops::Unary& op) {
 
 ops::Answer primitive(const KernelRequest& request, const ops::Unary& op, algorithm kind,
                       const Context& context) {
-  const Desc x = desc_or_plain(request.src[0]);
+  const Desc x = stored_or_plain(request.src[0]);
   const auto p = static_cast<float>(op.p);
   const Forward::primitive_desc fwd({dnnl::prop_kind::forward_training, kind, x, p, 0.0f},
                                     context.attributes, context.engine);
@@ -124,7 +124,7 @@ ops::Answer blocked_loop(const KernelRequest& request, const Loop& loop) {
   const auto count = static_cast<int64_t>(desc->get_size() / sizeof(float));
   ops::Offer offer = blank_offer(request);
   offer.implementation = "blocked loops";
-  offer.src[0] = offer.dst[0] = *request.src[0].layout;
+  offer.src[0] = offer.dst[0] = layout_of(*desc);
   if (request.part == ops::kForward) {
     offer.kernel = ops::function_kernel([run = loop.forward, count](const KernelArgs& args) {
       const auto* x = static_cast<const float*>(args.src[0]);

@@ -26,7 +26,7 @@ struct Layouts {
   Desc y_desc;
 
   Layouts(const ops::Convolution& op, const KernelRequest& request, int lanes) {
-    const auto f32 = dnnl::memory::data_type::f32;
+    const auto f32 = Type::f32;
     const Tag blocks = lanes == 16 ? Tag::nChw16c : Tag::nChw8c;
     Dims weights = request.src[1].shape.dims();
     Tag tag = lanes == 16 ? Tag::OIhw16i16o : Tag::OIhw8i8o;
@@ -123,6 +123,13 @@ std::optional<Winograd> winograd_for(const ops::Convolution& op, const Shape& x,
     return std::nullopt;
   if (std::max(w.pad_h, w.pad_w) >= w.kernel) return std::nullopt;
   return w;
+}
+
+bool beats_bf16(const Winograd& w) {
+  constexpr int64_t kEnoughChannels = 32;
+  const int64_t computed = w.tiles() * Winograd::kTile * Winograd::kTile;
+  const bool whole_tiles = 10 * w.batch * w.out_h * w.out_w >= 9 * computed;
+  return w.kernel == 5 && whole_tiles && w.in_channels >= kEnoughChannels && !has_tile_kernels();
 }
 
 ops::Answer winograd(const KernelRequest& request, const ops::Convolution& op,

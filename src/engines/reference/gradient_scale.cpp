@@ -18,8 +18,9 @@ void scale(int64_t n, T factor, const T* dy, T* dx) {
 // Element by element, so any layout will do: the padding of a foreign one stays zero.
 ops::Answer make(const ops::KernelRequest& request) {
   if (request.part == ops::kForward) return ops::Refusal{"a view has no forward kernel"};
-  const Layout layout = request.diff_dst[0].layout.value_or(Layout());
-  const TensorDesc desc{request.diff_dst[0].shape, request.dtype, layout};
+  TensorDesc desc{request.diff_dst[0].shape, request.dtype, {}};
+  desc.layout = request.diff_dst[0].layout.value_or(Layout());
+  if (desc.stored() != request.dtype) desc.layout = Layout();  // bf16
   const auto n = static_cast<int64_t>(desc.bytes() / bytes_of(request.dtype));
   return by_type(request, [&](auto type) {
     using T = decltype(type);
@@ -29,7 +30,7 @@ ops::Answer make(const ops::KernelRequest& request) {
           scale(n, now, diff_dst<T>(args, 0), diff_src<T>(args, 0));
         });
     auto& offer = std::get<ops::Offer>(answer);
-    offer.diff_dst[0] = offer.diff_src[0] = layout;
+    offer.diff_dst[0] = offer.diff_src[0] = desc.layout;
     return answer;
   });
 }
