@@ -229,7 +229,13 @@ double Executor::forward(const ops::StepInfo& step, const plan::Trunk& trunk, Tr
 
 void Executor::backward(const ops::StepInfo& step) {
   settle();
-  run(plan_->forward_steps, static_cast<int>(plan_->steps.size()), step);
+  int done = plan_->forward_steps;
+  for (const plan::Ready& ready : plan_->ready) {
+    run(done, ready.step + 1, step);
+    done = ready.step + 1;
+    gradient_ready(static_cast<size_t>(ready.param), address(ready.tensor));
+  }
+  run(done, static_cast<int>(plan_->steps.size()), step);
   if (plan_->separate_gradients) add_gradients();
 }
 

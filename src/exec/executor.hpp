@@ -53,7 +53,8 @@ class Executor {
   double forward(const ops::StepInfo& step, const plan::Trunk& trunk, TrunkMode mode,
                  const Visit& visit);
   // Runs the backward pass of the last forward pass. Parameter gradients are overwritten, or with a
-  // plan of separate gradients added to what is there.
+  // plan of separate gradients added to what is there, or with one that hands them out given to
+  // gradient_ready.
   void backward(const ops::StepInfo& step);
 
   // Row-major copy of a value after a pass: outputs and losses always, other blobs if the plan
@@ -71,6 +72,9 @@ class Executor {
 
   // Called after each step with its index; for timing and debugging. Empty: nothing is called.
   std::function<void(int step)> observer;
+  // Of a plan that hands out gradients: each one when it is complete and the pass has done with the
+  // parameter, which may change then. In the parameter's layout, until this returns.
+  std::function<void(size_t param, const void* gradient)> gradient_ready;
 
  private:
   struct Bound {  // a step's operands as pointers

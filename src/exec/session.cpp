@@ -55,6 +55,8 @@ void Session::plan_first() {
                                                              : options_.planning.param_layouts;
   layouts.resize(graph_->params.size());
   std::vector<std::shared_ptr<plan::Plan>> plans;
+  // A segment above may not change a parameter that one below still reads.
+  options_.planning.hand_out_gradients &= segments == 1;
   plan::PlanOptions planning = options_.planning;
   for (int s = 0; s < segments; ++s) {
     planning.segment = s;
@@ -89,7 +91,8 @@ void Session::replan(Build build) {
   scratch_ = std::make_shared<SharedArena>();
   graph_ = build_({});
   for (size_t p = 0; p < params_->size(); ++p)
-    if (graph_->params[p].gradient == kNone) (*params_)[p].release_gradient();
+    if (graph_->params[p].gradient == kNone || hands_out_gradients())
+      (*params_)[p].release_gradient();
   plan_first();
 }
 
@@ -101,6 +104,9 @@ std::unique_ptr<Executor> Session::make_executor(std::shared_ptr<plan::Plan> pla
                                  Shared{arenas_[static_cast<size_t>(segment)], scratch_, carried_});
   run->observer = [this, p](int step) {
     if (observer) observer(*p, step);
+  };
+  run->gradient_ready = [this](size_t param, const void* gradient) {
+    gradient_ready(param, gradient);
   };
   return run;
 }

@@ -158,7 +158,8 @@ double Optimizer::momentum(size_t param, int64_t t) const {
   return g.momentum.at(t, g.policy->rate(t));
 }
 
-void Optimizer::step(size_t p, int64_t t) {
+void Optimizer::apply(size_t p, std::span<const float> gradient) {
+  const int64_t t = update_;
   const Param& param = params_[p];
   const ParamSettings& settings = param.settings;
   const Group& g = group(p);
@@ -179,23 +180,41 @@ void Optimizer::step(size_t p, int64_t t) {
   info.momentum_scale = g.policy->momentum_scale(t);
   const std::span<float> taken = steps_.empty() ? std::span<float>() : steps_[p];
   if (adjust) adjust(p, info);
-  g.update->step({param.value, param.gradient, slots_[p], taken}, info);
+  g.update->step({param.value, gradient, slots_[p], taken}, info);
+}
+
+void Optimizer::begin(int64_t t) {
+  update_ = t;
+  stepped_.assign(params_.size(), false);
+  prepare(t);
+  clipper_.measure(t, params_);
+}
+
+void Optimizer::step(size_t p, std::span<const float> gradient) {
+  CREMA_CHECK(gradient.empty() || gradient.size() == params_[p].value.size(),
+              params_[p].name + ": sizes differ");
+  CREMA_CHECK(!stepped_[p], params_[p].name + " is updated twice");
+  stepped_[p] = true;
+  if (!params_[p].settings.freeze.at(update_) && !gradient.empty())
+    apply(p, gradient);
+  else if (!steps_.empty())
+    std::fill(steps_[p].begin(), steps_[p].end(), 0.0f);
+}
+
+UpdateReport Optimizer::finish() {
+  for (size_t p = 0; p < params_.size(); ++p)
+    if (!stepped_[p]) step(p, params_[p].gradient);
+  ema_.update(params_);
+  UpdateReport report;
+  report.rate = policy().rate(update_);
+  report.gradient_norm = clipper_.largest_norm();
+  report.clip_scale = clipper_.largest_scale();
+  return report;
 }
 
 UpdateReport Optimizer::update(int64_t t) {
-  UpdateReport report;
-  report.rate = policy().rate(t);
-  prepare(t);
-  clipper_.measure(t, params_);
-  report.gradient_norm = clipper_.largest_norm();
-  report.clip_scale = clipper_.largest_scale();
-  for (size_t p = 0; p < params_.size(); ++p)
-    if (!params_[p].settings.freeze.at(t) && !params_[p].gradient.empty())
-      step(p, t);
-    else if (!steps_.empty())
-      std::fill(steps_[p].begin(), steps_[p].end(), 0.0f);
-  ema_.update(params_);
-  return report;
+  begin(t);
+  return finish();
 }
 
 }  // namespace crema::optim

@@ -344,6 +344,10 @@ class Chooser {
     return target != gradient_of_.end() ? target->second : program_.values[gradient].param;
   }
 
+  bool gradients_in_arena() const {
+    return options_.separate_gradients || options_.hand_out_gradients;
+  }
+
   double gradient_flops(const graph::Node& n) const {
     std::vector<Shape> shapes;
     for (const int v : n.src) shapes.push_back(program_.values[v].shape);
@@ -353,7 +357,7 @@ class Chooser {
   // Where a node's result goes: a parameter's gradient straight into its place if the layout fits.
   int result(int value, const Layout& layout) {
     const auto target = gradient_of_.find(value);
-    if (target == gradient_of_.end() || options_.separate_gradients)
+    if (target == gradient_of_.end() || gradients_in_arena())
       return add_stored(value, layout, Storage::kArena, kNone);
     const int p = target->second;
     const bool fits = plan_.tensors[primary(graph_.params[p].value)].desc.layout == layout;
@@ -369,10 +373,9 @@ class Chooser {
     const Layout layout = plan_.tensors[primary(graph_.params[p].value)].desc.layout;
     int stored = versions_[value].front();
     if (plan_.tensors[stored].desc.layout != layout) {
-      const Storage storage =
-          options_.separate_gradients ? Storage::kArena : Storage::kParamGradient;
+      const Storage storage = gradients_in_arena() ? Storage::kArena : Storage::kParamGradient;
       const int written = stored;
-      stored = add_stored(value, layout, storage, options_.separate_gradients ? kNone : p);
+      stored = add_stored(value, layout, storage, gradients_in_arena() ? kNone : p);
       reorder(written, stored, layer);
     }
     plan_.param_gradients[p] = stored;

@@ -63,6 +63,12 @@ struct Step {
   double flops = 0;
 };
 
+// After this step a parameter's gradient is complete, and no later one reads its value.
+struct Ready {
+  int step = kNone, param = kNone;
+  int tensor = kNone;  // the gradient, in the parameter's layout
+};
+
 // The plan of one segment of a graph; most graphs have only one.
 struct Plan {
   std::shared_ptr<const graph::Graph> graph;
@@ -79,6 +85,8 @@ struct Plan {
   std::vector<std::optional<Layout>> param_layouts;
   std::vector<int> param_gradients;  // per parameter: tensor with its gradient, or kNone
   bool separate_gradients = false;   // param_gradients are in the arena: to be added up
+  bool hand_out_gradients = false;   // they are in the arena, each from when it is written to ...
+  std::vector<Ready> ready;          // ... when it is handed out; by step
   std::vector<int> value_tensors;    // per value: a tensor that holds it, or kNone
   std::map<int, int> exports;        // value that another segment reads -> tensor
   std::vector<std::pair<std::string, double>> pass_seconds;
@@ -90,6 +98,9 @@ struct PlanOptions {
   bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
   bool every_value = false;         // nothing is fused: somebody looks at every value of the graph
   bool separate_gradients = false;  // gradients are accumulated over several passes (iter_size)
+  // Each gradient is there only while it is handed out, before the pass is over. For graphs of one
+  // segment, without separate_gradients.
+  bool hand_out_gradients = false;
   // Layouts that the parameters have already (a test plan sharing the weights of a train plan).
   std::vector<std::optional<Layout>> param_layouts;
   int segment = 0;  // of the graph: what is planned

@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "optim/notes.hpp"
 #include "train/trainer.hpp"
+#include "train/update.hpp"
 
 namespace crema::train {
 
@@ -132,6 +133,7 @@ void Trainer::build_nets() {
   options.inputs = options_.inputs;
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
+  options.hand_out_gradients = why_whole_gradients(param_, context_.plan_skip).empty();
   options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();
   options.run_length = [this](double batches_per_epoch) {
@@ -142,7 +144,7 @@ void Trainer::build_nets() {
   };
   diagnostics.guard([&] { net_ = make_net(solver_.train_net, options); });
   options.training = false;
-  options.separate_gradients = false;
+  options.separate_gradients = options.hand_out_gradients = false;
   options.choose = nullptr;
   options.run_length = nullptr;
   options.trained = net_.get();
@@ -170,6 +172,9 @@ void Trainer::build_optimizer() {
   }
   optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params), run_length_);
   optimizer_->prepare(iteration_);
+  net_->session().gradient_ready = [this](size_t param, const void* gradient) {
+    step(param, gradient);
+  };
   bind_gradients();
   check_metrics();
   std::vector<optim::ParamNote> notes = optim::notes(*optimizer_, solver_);
