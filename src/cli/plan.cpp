@@ -12,7 +12,7 @@ int plan(Session& session) {
   train::NetOptions options;
   options.inputs = input_options(true);
   options.training = phase == caffe::TRAIN;
-  options.hand_out_gradients =
+  options.hand_out_gradients = options.in_pieces =
       options.training && train::why_whole_gradients({}, session.context.plan_skip).empty();
   train::Net net(load_model("plan", phase), options, session.context);
   for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());

@@ -24,13 +24,19 @@ constexpr float kRate = 1e-9f;
 // The times of every step of the plans.
 class StepTimes {
  public:
-  void start() { watch_.restart(); }
+  void start() {
+    watch_.restart();
+    before_pause_ = 0;
+  }
+  // Around what is done between and within steps.
+  void pause() { before_pause_ += watch_.seconds(); }
+  void resume() { watch_.restart(); }
   void step(const plan::Plan& plan, int index) {
     auto& steps = samples_[&plan];
     steps.resize(plan.steps.size());
     std::vector<double>& samples = steps[static_cast<size_t>(index)];
-    if (samples.size() < kMostSamples) samples.push_back(watch_.seconds() * 1e3);
-    watch_.restart();
+    if (samples.size() < kMostSamples) samples.push_back((before_pause_ + watch_.seconds()) * 1e3);
+    start();
   }
   Spread of(const plan::Plan& plan, size_t step) const {
     return spread_of(samples_.at(&plan).at(step));
@@ -38,6 +44,7 @@ class StepTimes {
 
  private:
   Stopwatch watch_;
+  double before_pause_ = 0;
   std::map<const plan::Plan*, std::vector<std::vector<double>>> samples_;
 };
 
@@ -157,11 +164,12 @@ Measured run(train::Net& net, optim::Optimizer* optimizer, bool backward, Sessio
   report::Reporter& say = session.reporter;
   Measured out;
   double on_the_way = 0;  // ms of updates during the backward pass
-  passes.gradient_ready = [&](size_t p, const void* gradient) {
+  passes.gradient_ready = [&](const exec::ReadyGradient& ready) {
+    out.steps.pause();
     const Stopwatch watch;
-    optimizer->step(p, {static_cast<const float*>(gradient), net.params()[p].physical_count()});
+    optimizer->step(ready.param, {static_cast<const float*>(ready.data), ready.count}, ready.first);
     on_the_way += watch.seconds() * 1e3;
-    out.steps.start();
+    out.steps.resume();
   };
   net.feed(0);
   say.info("Performing Forward");

@@ -169,7 +169,7 @@ void Executor::set_input(size_t i, std::span<const float> values) {
   for (const int step : input_steps_[i]) bind(step);
 }
 
-void Executor::run(int index, const ops::StepInfo& info) {
+void Executor::run_piece(int index, int piece, const ops::StepInfo& info) {
   const Bound& bound = bound_[index];
   ops::KernelArgs args;
   args.src = bound.src;
@@ -179,9 +179,32 @@ void Executor::run(int index, const ops::StepInfo& info) {
   args.mutated = bound.mutated;
   args.workspace = bound.workspace;
   args.scratch = shared_.scratch->data();
+  args.piece = piece;
   args.step = &info;
   plan_->steps[index].kernel->run(args);
+}
+
+void Executor::run(int index, const ops::StepInfo& info) {
+  run_piece(index, 0, info);
   if (observer) observer(index);
+}
+
+// A step after which gradients are complete, of which one may come in pieces.
+void Executor::run_and_hand_out(int index, const ops::StepInfo& info,
+                                std::span<const plan::Ready> ready) {
+  const int pieces = plan_->steps[index].pieces;
+  const auto hand_out = [&](const plan::Ready& gradient, int piece) {
+    const auto param = static_cast<size_t>(gradient.param);
+    const size_t count = (*params_)[param].physical_count() / static_cast<size_t>(gradient.pieces);
+    const size_t first = gradient.pieces > 1 ? static_cast<size_t>(piece) * count : 0;
+    gradient_ready({param, address(gradient.tensor), first, count});
+  };
+  for (int piece = 0; piece < pieces; ++piece) {
+    run_piece(index, piece, info);
+    if (piece + 1 == pieces && observer) observer(index);
+    for (const plan::Ready& gradient : ready)
+      if (gradient.pieces > 1 || piece + 1 == pieces) hand_out(gradient, piece);
+  }
 }
 
 void Executor::run(int begin, int end, const ops::StepInfo& info) {
@@ -230,10 +253,13 @@ double Executor::forward(const ops::StepInfo& step, const plan::Trunk& trunk, Tr
 void Executor::backward(const ops::StepInfo& step) {
   settle();
   int done = plan_->forward_steps;
-  for (const plan::Ready& ready : plan_->ready) {
-    run(done, ready.step + 1, step);
-    done = ready.step + 1;
-    gradient_ready(static_cast<size_t>(ready.param), address(ready.tensor));
+  const std::vector<plan::Ready>& ready = plan_->ready;
+  for (size_t first = 0, last = 0; first < ready.size(); first = last) {
+    const int index = ready[first].step;
+    while (last < ready.size() && ready[last].step == index) ++last;
+    run(done, index, step);
+    run_and_hand_out(index, step, std::span(ready).subspan(first, last - first));
+    done = index + 1;
   }
   run(done, static_cast<int>(plan_->steps.size()), step);
   if (plan_->separate_gradients) add_gradients();

@@ -23,6 +23,14 @@ struct Shared {
   std::shared_ptr<CarriedStates> carried;  // what the first pass finds
 };
 
+// A parameter's gradient, or a part of it, in the parameter's layout. Parts come in the order of
+// memory, one right after another.
+struct ReadyGradient {
+  size_t param = 0;
+  const void* data = nullptr;
+  size_t first = 0, count = 0;  // elements in memory, padding included
+};
+
 class Executor {
  public:
   // All are kept by reference-counted pointer and shared with the caller.
@@ -73,8 +81,8 @@ class Executor {
   // Called after each step with its index; for timing and debugging. Empty: nothing is called.
   std::function<void(int step)> observer;
   // Of a plan that hands out gradients: each one when it is complete and the pass has done with the
-  // parameter, which may change then. In the parameter's layout, until this returns.
-  std::function<void(size_t param, const void* gradient)> gradient_ready;
+  // parameter, which may change then. It is there until this returns.
+  std::function<void(const ReadyGradient& gradient)> gradient_ready;
 
  private:
   struct Bound {  // a step's operands as pointers
@@ -88,6 +96,8 @@ class Executor {
   void settle();
   void run(int begin, int end, const ops::StepInfo& step);
   void run(int index, const ops::StepInfo& step);
+  void run_piece(int index, int piece, const ops::StepInfo& step);
+  void run_and_hand_out(int index, const ops::StepInfo& step, std::span<const plan::Ready> ready);
   double loss() const;
   void fill_constants();
   void allocate_carried();

@@ -105,9 +105,7 @@ std::unique_ptr<Executor> Session::make_executor(std::shared_ptr<plan::Plan> pla
   run->observer = [this, p](int step) {
     if (observer) observer(*p, step);
   };
-  run->gradient_ready = [this](size_t param, const void* gradient) {
-    gradient_ready(param, gradient);
-  };
+  run->gradient_ready = [this](const ReadyGradient& gradient) { gradient_ready(gradient); };
   return run;
 }
 

@@ -89,7 +89,7 @@ class Session {
   // Called after each step. Empty: nothing is called.
   std::function<void(const plan::Plan& plan, int step)> observer;
   // As Executor's; must be set before backward() where hands_out_gradients().
-  std::function<void(size_t param, const void* gradient)> gradient_ready;
+  std::function<void(const ReadyGradient& gradient)> gradient_ready;
 
  private:
   struct Variant {

@@ -84,7 +84,7 @@ void UpdateCheck::before(Optimizer& optimizer, int64_t t, const std::vector<bool
     check.weight = length_of(params[p].value);
     if (!check.frozen) {
       bits_[p].reset();
-      if (!params[p].gradient.empty()) expect(optimizer, p, t, params[p].gradient);
+      if (!params[p].gradient.empty()) expect(optimizer, p, t, params[p].gradient, 0);
       continue;
     }
     // The last check left the bits of a parameter that has been frozen since.
@@ -95,11 +95,12 @@ void UpdateCheck::before(Optimizer& optimizer, int64_t t, const std::vector<bool
   }
 }
 
-void UpdateCheck::before(Optimizer& optimizer, int64_t t, size_t p,
-                         std::span<const float> gradient) {
+void UpdateCheck::before(Optimizer& optimizer, int64_t t, size_t p, std::span<const float> gradient,
+                         size_t first) {
   if (checks_[p].frozen) return;
-  gradient_norms_[p] = length_of(gradient);
-  expect(optimizer, p, t, gradient);
+  gradient_norms_[p] =
+      first == 0 ? length_of(gradient) : std::hypot(gradient_norms_[p], length_of(gradient));
+  expect(optimizer, p, t, gradient, first);
 }
 
 // The scale that clipping by norm gives to parameter p's gradients, from the norms measured here.
@@ -126,15 +127,15 @@ const caffe::SolverParameter& UpdateCheck::settings_of(int rule) {
 }
 
 StepFacts UpdateCheck::facts_of(Optimizer& optimizer, size_t p, int64_t t,
-                                std::span<const float> gradient) const {
+                                std::span<const float> gradient, size_t first) const {
   const Param& param = optimizer.params()[p];
   const ParamSettings& settings = param.settings;
   const Group& group = optimizer.group(p);
   StepFacts facts;
-  facts.value = param.value;
+  facts.value = param.value.subspan(first, gradient.size());
   facts.gradient = gradient;
   for (size_t k = 0; k < group.update->slots().size(); ++k)
-    facts.slots.push_back(optimizer.slot(k, p));
+    facts.slots.push_back(optimizer.slot(k, p).subspan(first, gradient.size()));
   facts.policy_rate = group.policy->rate(t);
   facts.rate = group.policy->rate_of(t, settings.lr_mult.at(t));
   facts.step_count = optimizer.step_count(p);
@@ -160,24 +161,28 @@ void UpdateCheck::choose_blocks(Sample& sample, size_t count) const {
     sample.blocks.push_back(blocks == 1 ? 0 : (count - kBlock) * b / (blocks - 1));
 }
 
-void UpdateCheck::expect(Optimizer& optimizer, size_t p, int64_t t,
-                         std::span<const float> gradient) {
+void UpdateCheck::expect(Optimizer& optimizer, size_t p, int64_t t, std::span<const float> gradient,
+                         size_t first) {
   checks_[p].gradient = gradient_norms_[p] / solver_.param.iter_size();
   if (checks_[p].state) return;
   expected_[p] = true;
   const auto* formula = Registry<StepFormulaTag>::instance().find(optimizer.group(p).type);
   Sample& sample = samples_[p];
-  sample.before.clear();
-  sample.expected.clear();
-  sample.direction.clear();
-  StepFacts facts = facts_of(optimizer, p, t, gradient);
+  if (first == 0) {
+    sample.before.clear();
+    sample.expected.clear();
+    sample.direction.clear();
+  }
+  StepFacts facts = facts_of(optimizer, p, t, gradient, first);
   checks_[p].rate = facts.rate;
   if (formula == nullptr) return;
   facts.solver = &settings_of(optimizer.group(p).rule);
   const ElementFormula step = (*formula)(facts);
-  choose_blocks(sample, facts.value.size());
-  for (const size_t begin : sample.blocks)
-    for (size_t i = begin; i < begin + sample.block; ++i) {
+  choose_blocks(sample, optimizer.params()[p].value.size());
+  const size_t end = first + gradient.size();
+  for (const size_t block : sample.blocks)
+    for (size_t at = std::max(block, first); at < std::min(block + sample.block, end); ++at) {
+      const size_t i = at - first;
       const ElementStep s = step(i);
       const double w = facts.value[i];
       sample.before.push_back(facts.value[i]);

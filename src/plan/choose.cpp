@@ -29,6 +29,7 @@ class Chooser {
     for (size_t p = 0; p < graph_.params.size(); ++p)
       if (graph_.params[p].gradient != kNone)
         gradient_of_[graph_.params[p].gradient] = static_cast<int>(p);
+    may_come_in_pieces_ = nodes_in_pieces(graph_, program_, options_);
   }
 
   void run() {
@@ -155,15 +156,7 @@ class Chooser {
 
   void reorder(int from, int to, int layer) {
     static const ops::OpPtr op = std::make_shared<const ops::Reorder>();
-    ops::KernelRequest request;
-    request.op = op.get();
-    request.dtype = options_.dtype;
-    const auto operand = [&](int id) {
-      return ops::Operand{plan_.tensors[id].desc.shape, plan_.tensors[id].desc.layout, true};
-    };
-    request.src = {operand(from)};
-    request.dst = {operand(to)};
-    Chosen chosen = ask(engines_, request);
+    Chosen chosen = ask_reorder(engines_, *op, plan_.tensors[from].desc, plan_.tensors[to].desc);
     Step step;
     step.layer = layer;
     step.op = op;
@@ -284,6 +277,7 @@ class Chooser {
     const Agreed& agreed = agreed_[n.forward];
     const ops::GradientPart part = n.op->gradient()[n.part];
     ops::KernelRequest request = gradient_request(n, agreed);
+    request.in_pieces = may_come_in_pieces_.contains(index);
     Chosen chosen = part.reads_workspace ? ask({agreed.engine}, request) : ask(engines_, request);
     ops::Offer& offer = chosen.offer;
 
@@ -304,6 +298,9 @@ class Chooser {
         step.diff_dst[i] = version(n.diff_dst[i], offer.diff_dst[i], n.layer);
     for (size_t i = 0; i < n.diff_src.size(); ++i)
       if (n.diff_src[i] != kNone) step.diff_src[i] = result(n.diff_src[i], offer.diff_src[i]);
+    step.pieces = offer.pieces;
+    if (const auto pieces = static_cast<size_t>(step.pieces); pieces > 1)
+      plan_.buffers[plan_.tensors[step.diff_src[1]].buffer].bytes /= pieces;
     if (part.reads_workspace) step.workspace = agreed.workspace;
     step.flops = gradient_flops(n);
     finish(std::move(step), std::move(chosen));
@@ -390,6 +387,7 @@ class Chooser {
   std::vector<Agreed> agreed_;              // per node
   std::vector<bool> differentiated_;        // per node: gradient parts follow
   std::map<int, int> gradient_of_;          // value -> parameter
+  std::set<int> may_come_in_pieces_;        // nodes whose gradient of a parameter may
 };
 
 }  // namespace

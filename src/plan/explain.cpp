@@ -71,15 +71,17 @@ std::string segment_text(const Plan& plan) {
 std::string updates_text(const Plan& plan) {
   if (plan.ready.empty()) return {};
   size_t bytes = 0, largest = 0;
+  int pieces = 0;
   for (const Ready& ready : plan.ready) {
     const size_t own = plan.tensors[ready.tensor].desc.bytes();
     bytes += own;
-    largest = std::max(largest, own);
+    largest = std::max(largest, own / static_cast<size_t>(ready.pieces));
+    pieces += ready.pieces > 1;
   }
   return fmt::format(
       "Updates: {} parameters, each as soon as its gradient is complete; {} of gradients in the "
-      "arena, one after another, the largest {}\n",
-      plan.ready.size(), bytes_text(bytes), bytes_text(largest));
+      "arena, one after another, {} of them in pieces; the largest {}\n",
+      plan.ready.size(), bytes_text(bytes), pieces, bytes_text(largest));
 }
 
 // "; then updates conv1/weight, conv1/bias"
@@ -87,7 +89,8 @@ std::string updates_after(const Plan& plan, int step) {
   std::string out;
   for (const Ready& ready : plan.ready)
     if (ready.step == step)
-      out += (out.empty() ? "; then updates " : ", ") + plan.graph->params[ready.param].name;
+      out += (out.empty() ? "; then updates " : ", ") + plan.graph->params[ready.param].name +
+             (ready.pieces > 1 ? fmt::format(" in {} pieces", ready.pieces) : "");
   return out;
 }
 

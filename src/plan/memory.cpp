@@ -64,7 +64,9 @@ void find_ready(Plan& plan) {
     if (tensor == kNone) continue;
     Buffer& gradient = plan.buffers[plan.tensors[tensor].buffer];
     gradient.last = std::max(gradient.last, last[p]);
-    plan.ready.push_back({gradient.last, static_cast<int>(p), tensor});
+    const Step& step = plan.steps[gradient.last];
+    const bool divided = step.pieces > 1 && step.diff_src[1] == tensor;
+    plan.ready.push_back({gradient.last, static_cast<int>(p), tensor, divided ? step.pieces : 1});
   }
   std::stable_sort(plan.ready.begin(), plan.ready.end(),
                    [](const Ready& a, const Ready& b) { return a.step < b.step; });
@@ -189,6 +191,8 @@ void verify_ready(const Plan& plan) {
     CREMA_CHECK(handed[ready.param] == kNone && ready.step >= plan.forward_steps &&
                     gradient.first <= ready.step && ready.step <= gradient.last,
                 "a gradient is handed out twice, or when it is not there");
+    CREMA_CHECK(gradient.bytes * ready.pieces == plan.tensors[ready.tensor].desc.bytes(),
+                "a piece of a gradient is handed out as the whole");
     handed[ready.param] = ready.step;
   }
   for (size_t p = 0; p < handed.size(); ++p)

@@ -59,6 +59,7 @@ struct Step {
   std::vector<int> src, dst, diff_dst, diff_src;
   std::vector<bool> mutates;  // per source: the kernel updates it in place
   int workspace = kNone;      // buffer
+  int pieces = 1;             // the kernel runs so often: diff_src[1] is handed out in pieces
   size_t scratch_bytes = 0;
   double flops = 0;
 };
@@ -67,6 +68,7 @@ struct Step {
 struct Ready {
   int step = kNone, param = kNone;
   int tensor = kNone;  // the gradient, in the parameter's layout
+  int pieces = 1;      // in which it is there, one after another in the same memory
 };
 
 // The plan of one segment of a graph; most graphs have only one.
@@ -101,6 +103,7 @@ struct PlanOptions {
   // Each gradient is there only while it is handed out, before the pass is over. For graphs of one
   // segment, without separate_gradients.
   bool hand_out_gradients = false;
+  bool in_pieces = false;  // ... and large ones piece by piece, where a kernel can do that
   // Layouts that the parameters have already (a test plan sharing the weights of a train plan).
   std::vector<std::optional<Layout>> param_layouts;
   int segment = 0;  // of the graph: what is planned

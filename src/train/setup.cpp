@@ -134,6 +134,7 @@ void Trainer::build_nets() {
   options.training = true;
   options.separate_gradients = param_.iter_size() > 1;
   options.hand_out_gradients = why_whole_gradients(param_, context_.plan_skip).empty();
+  options.in_pieces = optim::elementwise(solver_);
   options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();
   options.run_length = [this](double batches_per_epoch) {
@@ -172,9 +173,7 @@ void Trainer::build_optimizer() {
   }
   optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params), run_length_);
   optimizer_->prepare(iteration_);
-  net_->session().gradient_ready = [this](size_t param, const void* gradient) {
-    step(param, gradient);
-  };
+  net_->session().gradient_ready = [this](const exec::ReadyGradient& ready) { step(ready); };
   bind_gradients();
   check_metrics();
   std::vector<optim::ParamNote> notes = optim::notes(*optimizer_, solver_);

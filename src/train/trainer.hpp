@@ -118,7 +118,7 @@ class Trainer {
   // The next update: what looks at it, the steps of parameters that hand out their gradients, then
   // all others.
   void begin_update();
-  void step(size_t param, const void* gradient);
+  void step(const exec::ReadyGradient& ready);
   void finish_update();
   bool handed_out(size_t param) const;
   void take_histograms(bool before);
@@ -160,6 +160,7 @@ class Trainer {
   std::vector<exec::CarriedStates> before_tests_;
   std::unique_ptr<Verifier> verifier_;  // during the run, with a verify_interval
   std::unique_ptr<HistogramTaker> histograms_;
+  std::vector<float> gathered_;                       // a gradient in pieces, for a histogram
   bool verifies_ = false, takes_histograms_ = false;  // in this update
   Stopwatch watch_, since_display_;
   int64_t last_display_ = 0;

@@ -45,13 +45,20 @@ void Trainer::begin_update() {
   optimizer_->begin(iteration_);
 }
 
-void Trainer::step(size_t param, const void* gradient) {
+void Trainer::step(const exec::ReadyGradient& ready) {
   exec::ParamStore& params = net_->params();
-  const std::span values{static_cast<const float*>(gradient), params[param].physical_count()};
-  if (verifies_) verifier_->before(iteration_, param, values);
-  if (takes_histograms_) histograms_->before(params, param);
-  optimizer_->step(param, values);
-  if (takes_histograms_) histograms_->after(params, param, gradient, 1);
+  const auto* data = static_cast<const float*>(ready.data);
+  const std::span values{data, ready.count};
+  const size_t whole = params[ready.param].physical_count();
+  if (verifies_) verifier_->before(iteration_, ready.param, values, ready.first);
+  if (takes_histograms_ && ready.first == 0) histograms_->before(params, ready.param);
+  if (takes_histograms_ && ready.count < whole)
+    gathered_.insert(gathered_.end(), values.begin(), values.end());
+  optimizer_->step(ready.param, values, ready.first);
+  if (takes_histograms_ && ready.first + ready.count == whole) {
+    histograms_->after(params, ready.param, gathered_.empty() ? data : gathered_.data(), 1);
+    gathered_.clear();
+  }
 }
 
 // Of the parameters that are updated after the pass.

@@ -43,6 +43,7 @@ struct RunOptions {
   std::vector<std::optional<Layout>> src_layouts{};
   // The incoming gradients lie as the forward destinations do, else plain.
   bool diff_dst_like_dst = false;
+  bool in_pieces = false;  // gradients of weights may come so
 };
 
 class OpRunner {
@@ -125,6 +126,7 @@ class OpRunner {
   }
 
   const std::vector<Shape>& dst_shapes() const { return dst_shapes_; }
+  int pieces() const { return pieces_; }  // of the last gradient()
 
  private:
   struct Buffer {
@@ -191,6 +193,7 @@ class OpRunner {
     request.part = part;
     request.dtype = options_.dtype;
     request.training = options_.training;
+    request.in_pieces = options_.in_pieces;
     for (size_t i = 0; i < src_shapes_.size(); ++i) {
       const bool wanted = std::count(wrt.begin(), wrt.end(), static_cast<int>(i)) > 0;
       request.src.push_back({src_shapes_[i], forward_->src[i], true});
@@ -233,7 +236,14 @@ class OpRunner {
     ops::KernelArgs kernel_args = args.get(options_.step);
     if (rule.reads_workspace) kernel_args.workspace = workspace_->data();
     kernel_args.scratch = scratch->data();
-    offer.kernel->run(kernel_args);
+    pieces_ = offer.pieces;
+    for (kernel_args.piece = 0; kernel_args.piece < pieces_; ++kernel_args.piece) {
+      if (pieces_ > 1) {
+        const size_t bytes = diff_src[1]->memory->bytes() / static_cast<size_t>(pieces_);
+        args.diff_src[1] = diff_src[1]->memory->data() + kernel_args.piece * bytes;
+      }
+      offer.kernel->run(kernel_args);
+    }
     std::vector<std::optional<Values>> out(src_.size());
     for (size_t i = 0; i < out.size(); ++i)
       if (diff_src[i]) out[i] = store(*diff_src[i]);
@@ -327,6 +337,7 @@ class OpRunner {
   RunOptions options_;
   std::vector<Shape> src_shapes_, dst_shapes_;
   std::optional<ops::Offer> forward_;
+  int pieces_ = 1;
   std::string refusal_;
   std::vector<Buffer> src_, dst_;  // as the forward kernel agreed
   std::shared_ptr<Arena> workspace_;

@@ -75,6 +75,35 @@ TEST_F(UpdateTest, whatever_needs_all_gradients_has_them) {
   EXPECT_LT(number("plain", "gradient_bytes"), 30000) << "that of idle, zeros";
 }
 
+TEST_F(UpdateTest, no_bit_depends_on_updates_in_pieces) {
+  const auto run = [&](const std::string& prefix, const std::string& more) {
+    const Outcome done = crema("train --solver=" + fixtures +
+                               "pieces_solver.prototxt --log=lines --threads=2 --events=" + prefix +
+                               ".jsonl --set snapshot_prefix=" + prefix + "/x " + more);
+    ASSERT_EQ(done.code, 0) << done.err;
+    EXPECT_TRUE(done.says("3 updates verified: every parameter learned at its configured rate"))
+        << done.err;
+  };
+  for (const std::string type : {"SGD", "Adam", "LARS --set base_lr=0.1"}) {
+    SCOPED_TRACE(type);
+    const std::string more = "--set type=" + type;
+    run("one", more);
+    run("all", more + " --plan_skip=update");
+    for (const char* end : {".caffemodel", ".solverstate"})
+      EXPECT_EQ(renamed(bytes("all/x_iter_3" + std::string(end))) ==
+                    renamed(bytes("one/x_iter_3" + std::string(end))),
+                true)
+          << end;
+    const auto one = events("one"), all = events("all");
+    ASSERT_EQ(one.size(), all.size());
+    for (size_t i = 0; i < one.size(); ++i)
+      EXPECT_EQ(one[i]["event"] != "histograms" || one[i] == all[i], true) << i;
+  }
+  const Outcome plan = crema("plan --memory --model=" + fixtures + "pieces_net.prototxt");
+  EXPECT_TRUE(plan.says("updates ip1/weight in ")) << plan.out;
+  EXPECT_TRUE(plan.says("updates ip2/weight in ")) << plan.out;
+}
+
 TEST_F(UpdateTest, a_resume_between_changes_no_bit) {
   train("one", "--set snapshot=5");
   const std::string weights = bytes("one/x_iter_12.caffemodel");
