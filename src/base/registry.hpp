@@ -59,8 +59,8 @@ class Registry {
 
 #define CREMA_REGISTER_CONCAT2(a, b) a##b
 #define CREMA_REGISTER_CONCAT(a, b) CREMA_REGISTER_CONCAT2(a, b)
-#define CREMA_REGISTER(Tag, name, ...)                                       \
-  [[maybe_unused]] const bool CREMA_REGISTER_CONCAT(registered_, __LINE__) = \
+#define CREMA_REGISTER(Tag, name, ...)                                          \
+  [[maybe_unused]] const bool CREMA_REGISTER_CONCAT(registered_, __COUNTER__) = \
       ::crema::Registry<Tag>::instance().add(name, __VA_ARGS__, __FILE__)
 
 }  // namespace crema

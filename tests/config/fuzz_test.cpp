@@ -8,11 +8,10 @@
 #include "base/files.hpp"
 #include "base/random.hpp"
 #include "config/config.hpp"
+#include "config/good.hpp"
 
 namespace crema::config {
 namespace {
-
-const std::string kGood = CREMA_TEST_DIR "/config/good/";
 
 struct Silent : google::protobuf::io::ErrorCollector {
   void AddError(int, int, const std::string&) override {}

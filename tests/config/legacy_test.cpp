@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "config/config.hpp"
+#include "config/good.hpp"
 
 namespace crema::config {
 namespace {
@@ -10,16 +11,8 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::string kGood = CREMA_TEST_DIR "/config/good/";
-
 NetConfig good(const std::string& name) {
   return read_net(kGood + name + ".prototxt");
-}
-
-const LayerConfig& layer(const NetConfig& net, const std::string& name) {
-  for (const LayerConfig& l : net.layers)
-    if (l.param.name() == name) return l;
-  throw std::runtime_error("no layer " + name);
 }
 
 int line(const NetConfig& net, const std::string& name, const std::string& field = "") {

@@ -8,6 +8,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "config/config.hpp"
+#include "config/good.hpp"
 #include "config/parse.hpp"
 
 namespace crema::config {
@@ -17,18 +18,10 @@ using google::protobuf::util::MessageDifferencer;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::string kGood = CREMA_TEST_DIR "/config/good/";
-
 std::string place(const Location& where) {
   std::ostringstream out;
   out << where.line << ":" << where.column;
   return out.str();
-}
-
-const LayerConfig& layer(const NetConfig& net, const std::string& name) {
-  for (const LayerConfig& l : net.layers)
-    if (l.param.name() == name) return l;
-  throw std::runtime_error("no layer " + name);
 }
 
 std::vector<std::string> names(const NetConfig& net) {

@@ -7,6 +7,7 @@
 
 #include "base/files.hpp"
 #include "config/config.hpp"
+#include "config/good.hpp"
 
 namespace crema::config {
 namespace {
@@ -16,7 +17,6 @@ using google::protobuf::util::MessageDifferencer;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::string kGood = CREMA_TEST_DIR "/config/good/";
 const char* const kInline = "net_param { layer { name: 'data' type: 'Input' top: 'data' } } ";
 
 std::string report_on(const std::string& text) {

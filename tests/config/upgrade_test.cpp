@@ -6,6 +6,7 @@
 
 #include "base/files.hpp"
 #include "config/config.hpp"
+#include "config/good.hpp"
 
 namespace crema::config {
 namespace {
@@ -13,8 +14,6 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-const std::string kGood = CREMA_TEST_DIR "/config/good/";
 
 Upgraded upgraded(const std::string& name) {
   return upgrade_text(name, read_file(kGood + name, ErrorCode::kConfig));

@@ -19,14 +19,8 @@ using test::FakeLayer;
 using test::layer_from;
 using ::testing::ElementsAre;
 
-FakeLayer make(const std::string& text, std::vector<Shape> bottoms) {
-  return FakeLayer(layer_from(text), std::move(bottoms));
-}
-
-layers::Signature signature(const std::string& text) {
-  const auto param = layer_from(text);
-  return test::make_layer(param.type())->signature(param);
-}
+using test::make;
+using test::signature;
 
 TEST(Catalogue, DeconvolutionReadsItsSettings) {
   const FakeLayer layer = make(

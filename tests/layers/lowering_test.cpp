@@ -21,14 +21,8 @@ using ::testing::ElementsAreArray;
 
 const Shape kImage{2, 4, 6, 6};
 
-FakeLayer make(const std::string& text, std::vector<Shape> bottoms) {
-  return FakeLayer(layer_from(text), std::move(bottoms));
-}
-
-layers::Signature signature(const std::string& text) {
-  const auto param = layer_from(text);
-  return test::make_layer(param.type())->signature(param);
-}
+using test::make;
+using test::signature;
 
 TEST(Lowering, ConvolutionReadsBothFormsOfItsSettings) {
   const FakeLayer pair = make(

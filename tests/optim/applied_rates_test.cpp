@@ -15,12 +15,9 @@ namespace {
 
 using std::numbers::pi;
 
-constexpr int64_t kRun = 300, kCut = 150;
-const RunLength kLength{kRun, 60};
+constexpr int64_t kUpdates = 300, kCut = 150;
+const RunLength kLength{kUpdates, 60};
 
-double f(float x) {
-  return x;
-}
 double wave(double part) {
   return (1 + std::cos(pi * part)) / 2;
 }
@@ -223,7 +220,7 @@ TEST_P(AppliedRate, IsTheClosedFormAlsoAcrossAResume) {
       settings.lr_mult = schedule(multiplier.text);
       settings.freeze = multiplier.freeze;
       Measurement whole(config, settings), resumed(config, settings);
-      for (int64_t t = 0; t < kRun; ++t) {
+      for (int64_t t = 0; t < kUpdates; ++t) {
         const double want = policy.rate(t) * multiplier.value(t);
         const auto [applied, rounding] = whole.update(t);
         ASSERT_NEAR(applied, want, 1e-6 * want + rounding) << "iteration " << t;

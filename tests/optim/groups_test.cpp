@@ -13,7 +13,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const std::string kSgd = "base_lr: 0.1 lr_policy: 'fixed' max_iter: 100 ";
+const std::string kHundred = "base_lr: 0.1 lr_policy: 'fixed' max_iter: 100 ";
 
 // Two parameters, the second of which rule 0 selects.
 Bench two() {
@@ -61,8 +61,8 @@ TEST(RuleOptimizer, EachParameterLearnsAsUnderItsOwnSolver) {
     Bench mixed = two(), first = two(), second = two();
     first.settings.clear();
     second.settings.clear();
-    run(mixed, solver(kSgd + c.solver + " param_rule { optimizer { " + c.rule + " } }"), 30);
-    run(first, solver(kSgd + c.solver), 30);
+    run(mixed, solver(kHundred + c.solver + " param_rule { optimizer { " + c.rule + " } }"), 30);
+    run(first, solver(kHundred + c.solver), 30);
     run(second, solver(c.alone), 30);
     EXPECT_EQ(mixed.values[0], first.values[0]) << c.rule;
     EXPECT_EQ(mixed.values[1], second.values[1]) << c.rule;
@@ -72,8 +72,9 @@ TEST(RuleOptimizer, EachParameterLearnsAsUnderItsOwnSolver) {
 
 TEST(RuleOptimizer, OneClipIsForAll) {
   Bench bench = two();
-  Optimizer optimizer(solver(kSgd + "clip_gradients: 0.65 param_rule { optimizer { base_lr: 1 } }"),
-                      bench.params());
+  Optimizer optimizer(
+      solver(kHundred + "clip_gradients: 0.65 param_rule { optimizer { base_lr: 1 } }"),
+      bench.params());
   const UpdateReport report = optimizer.update(0);
   EXPECT_NEAR(report.gradient_norm, 1.3, 1e-6);
   EXPECT_NEAR(bench.values[0][0], 1 - 0.1 * 0.15, 1e-6);
@@ -85,8 +86,8 @@ TEST(RuleOptimizer, SaysWhatHoldsForEachParameter) {
   bench.settings[1].lr_mult = 3;
   bench.settings[1].decay_mult = 2;
   const Optimizer optimizer(
-      solver(kSgd + "momentum: 0.9 weight_decay: 0.25 param_rule { optimizer { type: 'Adam' "
-                    "base_lr: 0.5 momentum: 0.5 weight_decay: 0.125 } }"),
+      solver(kHundred + "momentum: 0.9 weight_decay: 0.25 param_rule { optimizer { type: 'Adam' "
+                        "base_lr: 0.5 momentum: 0.5 weight_decay: 0.125 } }"),
       bench.params());
   EXPECT_FALSE(optimizer.uniform());
   EXPECT_NEAR(optimizer.rate(0, 5), 0.1, 1e-8);
@@ -102,19 +103,21 @@ TEST(RuleOptimizer, SaysWhatHoldsForEachParameter) {
 
 TEST(RuleOptimizer, UniformIfEveryoneHasTheSame) {
   Bench bench = two();
-  EXPECT_TRUE(Optimizer(solver(kSgd + "param_rule { optimizer { base_lr: 1 } }"), bench.params())
-                  .uniform());
-  EXPECT_FALSE(
-      Optimizer(solver(kSgd + "param_rule { optimizer { type: 'Nesterov' } }"), bench.params())
+  EXPECT_TRUE(
+      Optimizer(solver(kHundred + "param_rule { optimizer { base_lr: 1 } }"), bench.params())
           .uniform());
-  EXPECT_FALSE(Optimizer(solver(kSgd + "param_rule { optimizer { momentum_form: LR_OUTSIDE } }"),
-                         bench.params())
-                   .uniform());
+  EXPECT_FALSE(
+      Optimizer(solver(kHundred + "param_rule { optimizer { type: 'Nesterov' } }"), bench.params())
+          .uniform());
+  EXPECT_FALSE(
+      Optimizer(solver(kHundred + "param_rule { optimizer { momentum_form: LR_OUTSIDE } }"),
+                bench.params())
+          .uniform());
 }
 
 // Whatever can be written into it is a field of the solver.
 TEST(RuleOptimizer, EveryFieldIsOneOfTheSolver) {
-  config::SolverConfig config = solver(kSgd + "param_rule { optimizer {} }");
+  config::SolverConfig config = solver(kHundred + "param_rule { optimizer {} }");
   caffe::OptimizerParameter& own = *config.param.mutable_param_rule(0)->mutable_optimizer();
   const auto* d = own.GetDescriptor();
   for (int i = 0; i < d->field_count(); ++i) {
@@ -219,9 +222,10 @@ TEST(Curves, Schedules) {
   Bench bench = two();
   bench.settings.clear();
   const Optimizer optimizer(
-      solver(kSgd + "momentum_schedule { point { at: 0 value: 0.5 } point { at: 1 value: 0.75 } "
-                    "unit: FRACTION } weight_decay_schedule { point { at: 10 value: 1 } point { "
-                    "at: 20 value: 2 } interpolation: STEP }"),
+      solver(kHundred +
+             "momentum_schedule { point { at: 0 value: 0.5 } point { at: 1 value: 0.75 } "
+             "unit: FRACTION } weight_decay_schedule { point { at: 10 value: 1 } point { "
+             "at: 20 value: 2 } interpolation: STEP }"),
       bench.params());
   EXPECT_DOUBLE_EQ(optimizer.momentum(1, 50), 0.625);
   EXPECT_EQ(optimizer.weight_decay(1, 19), 1);
@@ -259,7 +263,7 @@ TEST(Clip, Scopes) {
 TEST(Clip, FrozenParametersAreNotInTheNorm) {
   Bench bench = two();
   bench.settings[1].freeze.until = 1;
-  Optimizer optimizer(solver(kSgd + "clip_gradients: 100 param_rule { optimizer {} }"),
+  Optimizer optimizer(solver(kHundred + "clip_gradients: 100 param_rule { optimizer {} }"),
                       bench.params());
   EXPECT_NEAR(optimizer.update(0).gradient_norm, 0.5, 1e-6);
   EXPECT_NEAR(optimizer.update(1).gradient_norm, 1.3, 1e-6);
@@ -296,7 +300,7 @@ TEST(Ema, FollowsItsFormula) {
   for (const bool warmup : {false, true}) {
     Bench bench = two();
     bench.settings.clear();
-    Optimizer optimizer(solver(kSgd + "momentum: 0.9 ema { decay: 0.75 warmup: " +
+    Optimizer optimizer(solver(kHundred + "momentum: 0.9 ema { decay: 0.75 warmup: " +
                                (warmup ? "true" : "false") + " }"),
                         bench.params());
     optimizer.ema().start(optimizer.params());
@@ -322,7 +326,7 @@ TEST(Ema, FollowsItsFormula) {
 TEST(Ema, OfWhatDoesNotMoveIsWhatItWas) {
   Bench bench = two();
   bench.settings[0].freeze.until = 1000;
-  Optimizer optimizer(solver(kSgd + "ema {} param_rule { optimizer {} }"), bench.params());
+  Optimizer optimizer(solver(kHundred + "ema {} param_rule { optimizer {} }"), bench.params());
   optimizer.ema().start(optimizer.params());
   for (int t = 0; t < 5; ++t) optimizer.update(t);
   EXPECT_EQ(optimizer.ema().average(0)[1], bench.values[0][1]);
@@ -339,7 +343,7 @@ TEST(StepCount, AdamUnfrozenAtAThousandBeginsWithOneRate) {
     bench.settings.resize(2);
     bench.settings[1].freeze.until = 1000;
     bench.gradients = {{0.7f}, {0.7f}};
-    Optimizer optimizer(solver(kSgd + "momentum: 0.9 type: '" + type + "'"), bench.params());
+    Optimizer optimizer(solver(kHundred + "momentum: 0.9 type: '" + type + "'"), bench.params());
     for (int t = 0; t < 1000; ++t) optimizer.update(t);
     EXPECT_EQ(bench.values[1][0], 0);
     EXPECT_EQ(optimizer.step_count(1), 0);
@@ -355,7 +359,7 @@ TEST(StepCount, AdamUnfrozenAtAThousandBeginsWithOneRate) {
 class GroupMistake : public testing::TestWithParam<Setting> {};
 
 TEST_P(GroupMistake, IsExplained) {
-  EXPECT_THAT(mistakes([] { Optimizer(solver(kSgd + GetParam().text), {}); }),
+  EXPECT_THAT(mistakes([] { Optimizer(solver(kHundred + GetParam().text), {}); }),
               HasSubstr(GetParam().name));
 }
 

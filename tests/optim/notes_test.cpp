@@ -12,7 +12,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-const std::string kFixed = "base_lr: 0.1 lr_policy: 'fixed' max_iter: 100 ";
+const std::string kTenth = "base_lr: 0.1 lr_policy: 'fixed' max_iter: 100 ";
 
 // The notes on two parameters, the first with `settings`.
 std::vector<std::string> said(const std::string& text, const ParamSettings& settings) {
@@ -20,7 +20,7 @@ std::vector<std::string> said(const std::string& text, const ParamSettings& sett
   bench.add({1}, 1, 1);
   bench.add({1}, 1, 1);
   bench.settings = {settings, {}};
-  const config::SolverConfig config = solver(kFixed + text);
+  const config::SolverConfig config = solver(kTenth + text);
   std::vector<std::string> out;
   for (const ParamNote& note : notes(Optimizer(config, bench.params()), config))
     if (note.param <= 0) out.push_back(note.text);
@@ -105,7 +105,7 @@ TEST(Notes, LinesNameTheParametersOnce) {
   for (int i = 0; i < 4; ++i) bench.add({1}, 1, 1);
   bench.settings.assign(4, scaled_gradient(false));
   bench.settings[3] = {};
-  const config::SolverConfig config = solver(kFixed + "type: 'Adam' weight_decay: 0.1");
+  const config::SolverConfig config = solver(kTenth + "type: 'Adam' weight_decay: 0.1");
   const Optimizer optimizer(config, bench.params());
   const std::vector<ParamNote> all = notes(optimizer, config);
   EXPECT_THAT(note_lines(all, optimizer),

@@ -352,19 +352,19 @@ TEST(Optimizer, StateCarriesARunOn) {
 
 // --- wrong use
 
-std::string wrong(const std::string& text, std::vector<Param> params = {}) {
+std::string wrong_settings(const std::string& text, std::vector<Param> params = {}) {
   return mistakes([&] { Optimizer(solver(text), std::move(params)); });
 }
 
 TEST(OptimizerErrors, UnknownType) {
-  EXPECT_THAT(wrong(kSgd + "type: 'sgd'"), HasSubstr("did you mean 'SGD'?"));
-  EXPECT_THAT(wrong(kSgd + "type: 'Tiger'"), HasSubstr("unknown optimizer 'Tiger'"));
+  EXPECT_THAT(wrong_settings(kSgd + "type: 'sgd'"), HasSubstr("did you mean 'SGD'?"));
+  EXPECT_THAT(wrong_settings(kSgd + "type: 'Tiger'"), HasSubstr("unknown optimizer 'Tiger'"));
 }
 
 class OptimizerMistake : public testing::TestWithParam<Setting> {};
 
 TEST_P(OptimizerMistake, IsExplained) {
-  EXPECT_THAT(wrong(kSgd + GetParam().text), HasSubstr(GetParam().name));
+  EXPECT_THAT(wrong_settings(kSgd + GetParam().text), HasSubstr(GetParam().name));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -396,7 +396,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Setting{"unknown regularization_type 'l1'", "regularization_type: 'l1'"}));
 
 TEST(OptimizerErrors, AllAreShownTogether) {
-  const std::string all = wrong("type: 'Tiger' iter_size: 0 lr_policy: 'fixed'");
+  const std::string all = wrong_settings("type: 'Tiger' iter_size: 0 lr_policy: 'fixed'");
   EXPECT_THAT(all, HasSubstr("unknown optimizer"));
   EXPECT_THAT(all, HasSubstr("iter_size"));
   EXPECT_THAT(all, HasSubstr("base_lr"));
@@ -427,7 +427,7 @@ TEST(OptimizerErrors, MultipliersMustBeFinite) {
   Bench bench;
   bench.add({1}, std::nan(""), 1);
   bench.add({1}, 1, INFINITY);
-  const std::string all = wrong(kSgd, bench.params());
+  const std::string all = wrong_settings(kSgd, bench.params());
   EXPECT_THAT(all, HasSubstr("lr_mult of parameter 'p0' must be finite"));
   EXPECT_THAT(all, HasSubstr("decay_mult of parameter 'p1' must be finite"));
 }

@@ -15,16 +15,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::unique_ptr<LrPolicy> policy(const std::string& text) {
-  return make_policy(solver(text));
-}
-std::string wrong(const std::string& text) {
-  return mistakes([&] { policy(text); });
-}
-double f(float x) {
-  return x;
-}
-
 TEST(Policy, linear) {
   const auto p = policy("base_lr: 0.5 lr_policy: 'linear' max_iter: 100");
   for (int64_t t = 0; t < 100; ++t) EXPECT_NEAR(p->rate(t), 0.005 * (100 - t), 1e-15) << t;
@@ -163,66 +153,62 @@ TEST(Policy, multifixed) {
 
 // --- wrong use
 
-struct Case {
-  const char* text;
-  const char* says;
-};
-
-class OwnPolicyMistake : public testing::TestWithParam<Case> {};
+class OwnPolicyMistake : public testing::TestWithParam<Mistake> {};
 
 TEST_P(OwnPolicyMistake, IsExplained) {
-  EXPECT_THAT(wrong(GetParam().text), HasSubstr(GetParam().says));
+  EXPECT_THAT(wrong_policy(GetParam().text), HasSubstr(GetParam().says));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, OwnPolicyMistake,
     testing::Values(
-        Case{"lr_policy: 'linear' base_lr: 1", "needs max_iter"},
-        Case{"lr_policy: 'linear' max_iter: 1", "needs base_lr"},
-        Case{"lr_policy: 'cosine' base_lr: 1", "needs max_iter"},
-        Case{"lr_policy: 'cosine' base_lr: 1 max_iter: 0", "max_iter must be > 0"},
-        Case{"lr_policy: 'flat_cosine' base_lr: 1 max_iter: 9 flat_fraction: 1",
-             "flat_fraction must be in [0, 1)"},
-        Case{"lr_policy: 'flat_cosine' base_lr: 1 max_iter: 9 flat_fraction: nan",
-             "flat_fraction must be a finite number"},
-        Case{"lr_policy: 'cosine_restarts' base_lr: 1 max_iter: 9", "needs period"},
-        Case{"lr_policy: 'cosine_restarts' base_lr: 1 period: 0", "period must be > 0"},
-        Case{"lr_policy: 'cosine_restarts' base_lr: 1 period: 5 period_mult: 0",
-             "period_mult must be >= 1"},
-        Case{"lr_policy: 'cosine_restarts' base_lr: 1 period: 5 restart_mult: 0",
-             "restart_mult must be > 0"},
-        Case{"lr_policy: 'cosine_restarts' base_lr: 1 period: 1 restart_mult: 10 max_iter: 99",
-             "beyond what a float holds"},
-        Case{"lr_policy: 'sgdr' base_lr: 1", "needs max_iter"},
-        Case{"lr_policy: 'sgdr' base_lr: 1 period: 5 p_mult: 0.5", "p_mult must be >= 1"},
-        Case{"lr_policy: 'sgdr' base_lr: 1 period: 5 warmup_iter: 6",
-             "warmup_iter must be at most as long as the first cosine"},
-        Case{"lr_policy: 'sgdr' base_lr: 1 period: 5 period_mult: 2",
-             "period_mult does nothing with lr_policy: \"sgdr\" | it belongs to lr_policy: "
-             "\"cosine_restarts\""},
-        Case{"lr_policy: 'step' base_lr: 1 gamma: 1 stepsize: 1 period: 5",
-             "it belongs to lr_policy: \"cosine_restarts\" and \"sgdr\""},
-        Case{"lr_policy: 'fixed' base_lr: 1 one_cycle {}", "one_cycle does nothing with"},
-        Case{"lr_policy: 'fixed' base_lr: 1 stagelr: 5",
-             "stagelr does nothing with lr_policy: \"fixed\""},
-        Case{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { pct_start: 1 }",
-             "pct_start must be between 0 and 1"},
-        Case{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { pct_start: 0.5 "
-             "three_phase: true }",
-             "pct_start must be between 0 and 0.5"},
-        Case{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { div_factor: 0 }",
-             "div_factor must be >= 1"},
-        Case{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { final_div_factor: -1 }",
-             "final_div_factor must be >= 1 with one_cycle, not -1"},
-        Case{"lr_policy: 'multifixed'", "needs stagelr"},
-        Case{"lr_policy: 'multifixed' stagelr: 1", "1 stagelr for 0 stageiter"},
-        Case{"lr_policy: 'multifixed' stagelr: 1 stageiter: 5 stageiter: 6", "1 stagelr for 2"},
-        Case{"lr_policy: 'multifixed' stagelr: 1 stageiter: 5 stagelr: 1 stageiter: 5",
-             "stageiter[1] must be larger than the one before it"},
-        Case{"lr_policy: 'multifixed' stagelr: inf stageiter: 5", "stagelr[0] must be a finite"}));
+        Mistake{"lr_policy: 'linear' base_lr: 1", "needs max_iter"},
+        Mistake{"lr_policy: 'linear' max_iter: 1", "needs base_lr"},
+        Mistake{"lr_policy: 'cosine' base_lr: 1", "needs max_iter"},
+        Mistake{"lr_policy: 'cosine' base_lr: 1 max_iter: 0", "max_iter must be > 0"},
+        Mistake{"lr_policy: 'flat_cosine' base_lr: 1 max_iter: 9 flat_fraction: 1",
+                "flat_fraction must be in [0, 1)"},
+        Mistake{"lr_policy: 'flat_cosine' base_lr: 1 max_iter: 9 flat_fraction: nan",
+                "flat_fraction must be a finite number"},
+        Mistake{"lr_policy: 'cosine_restarts' base_lr: 1 max_iter: 9", "needs period"},
+        Mistake{"lr_policy: 'cosine_restarts' base_lr: 1 period: 0", "period must be > 0"},
+        Mistake{"lr_policy: 'cosine_restarts' base_lr: 1 period: 5 period_mult: 0",
+                "period_mult must be >= 1"},
+        Mistake{"lr_policy: 'cosine_restarts' base_lr: 1 period: 5 restart_mult: 0",
+                "restart_mult must be > 0"},
+        Mistake{"lr_policy: 'cosine_restarts' base_lr: 1 period: 1 restart_mult: 10 max_iter: 99",
+                "beyond what a float holds"},
+        Mistake{"lr_policy: 'sgdr' base_lr: 1", "needs max_iter"},
+        Mistake{"lr_policy: 'sgdr' base_lr: 1 period: 5 p_mult: 0.5", "p_mult must be >= 1"},
+        Mistake{"lr_policy: 'sgdr' base_lr: 1 period: 5 warmup_iter: 6",
+                "warmup_iter must be at most as long as the first cosine"},
+        Mistake{"lr_policy: 'sgdr' base_lr: 1 period: 5 period_mult: 2",
+                "period_mult does nothing with lr_policy: \"sgdr\" | it belongs to lr_policy: "
+                "\"cosine_restarts\""},
+        Mistake{"lr_policy: 'step' base_lr: 1 gamma: 1 stepsize: 1 period: 5",
+                "it belongs to lr_policy: \"cosine_restarts\" and \"sgdr\""},
+        Mistake{"lr_policy: 'fixed' base_lr: 1 one_cycle {}", "one_cycle does nothing with"},
+        Mistake{"lr_policy: 'fixed' base_lr: 1 stagelr: 5",
+                "stagelr does nothing with lr_policy: \"fixed\""},
+        Mistake{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { pct_start: 1 }",
+                "pct_start must be between 0 and 1"},
+        Mistake{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { pct_start: 0.5 "
+                "three_phase: true }",
+                "pct_start must be between 0 and 0.5"},
+        Mistake{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { div_factor: 0 }",
+                "div_factor must be >= 1"},
+        Mistake{"lr_policy: 'one_cycle' base_lr: 1 max_iter: 9 one_cycle { final_div_factor: -1 }",
+                "final_div_factor must be >= 1 with one_cycle, not -1"},
+        Mistake{"lr_policy: 'multifixed'", "needs stagelr"},
+        Mistake{"lr_policy: 'multifixed' stagelr: 1", "1 stagelr for 0 stageiter"},
+        Mistake{"lr_policy: 'multifixed' stagelr: 1 stageiter: 5 stageiter: 6", "1 stagelr for 2"},
+        Mistake{"lr_policy: 'multifixed' stagelr: 1 stageiter: 5 stagelr: 1 stageiter: 5",
+                "stageiter[1] must be larger than the one before it"},
+        Mistake{"lr_policy: 'multifixed' stagelr: inf stageiter: 5",
+                "stagelr[0] must be a finite"}));
 
 TEST(OwnPolicyErrors, AllAreShownTogether) {
-  const std::string all = wrong(
+  const std::string all = wrong_policy(
       "lr_policy: 'one_cycle' max_iter: 0 one_cycle { div_factor: 0 } period: 5 min_lr: -1 "
       "warmup {}");
   for (const char* part : {"needs base_lr", "max_iter must be", "div_factor must be",

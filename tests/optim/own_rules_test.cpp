@@ -154,7 +154,7 @@ const std::map<std::string, Formula> kFormulas = {
      }},
 };
 
-const Setting kExtras[] = {
+const Setting kOwnExtras[] = {
     {"Plain", ""},
     {"Decay", "weight_decay: 0.1"},
     {"IterSize", "iter_size: 3 weight_decay: 0.01"},
@@ -232,7 +232,7 @@ std::vector<Setting> own_rules() {
   return out;
 }
 INSTANTIATE_TEST_SUITE_P(
-    All, OwnRule, testing::Combine(testing::ValuesIn(own_rules()), testing::ValuesIn(kExtras)),
+    All, OwnRule, testing::Combine(testing::ValuesIn(own_rules()), testing::ValuesIn(kOwnExtras)),
     [](const auto& test) {
       return std::string(std::get<0>(test.param).name) + "_" + std::get<1>(test.param).name;
     });

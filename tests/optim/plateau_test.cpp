@@ -13,12 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::unique_ptr<LrPolicy> policy(const std::string& text) {
-  return make_policy(solver("base_lr: 1 lr_policy: 'plateau' " + text));
-}
-std::string wrong(const std::string& text) {
-  return mistakes([&] { policy(text); });
-}
+const std::string kPlateau = "base_lr: 1 lr_policy: 'plateau' ";
 
 std::vector<double> noisy_descent(int n) {
   std::mt19937 random(7);
@@ -30,6 +25,7 @@ std::vector<double> noisy_descent(int n) {
 
 TEST(Plateau, DropsAfterPatienceAndRestsForTheCooldown) {
   const auto p = policy(
+      kPlateau +
       "plateau { metric: 'accuracy' phase: TEST mode: MAX factor: 0.5 patience: 2 cooldown: 1 }");
   MetricFollower& follower = *p->follower();
   EXPECT_EQ(follower.metric().name, "accuracy");
@@ -49,7 +45,7 @@ TEST(Plateau, DropsAfterPatienceAndRestsForTheCooldown) {
 
 TEST(Plateau, BetterMeansBeyondTheThreshold) {
   const auto drops = [](const std::string& how, std::initializer_list<double> values) {
-    const auto p = policy("plateau { patience: 0 " + how + " }");
+    const auto p = policy(kPlateau + "plateau { patience: 0 " + how + " }");
     int64_t t = 0;
     for (const double value : values) p->follower()->observe(t++, value);
     return p->current_step(t);
@@ -63,8 +59,8 @@ TEST(Plateau, BetterMeansBeyondTheThreshold) {
 }
 
 TEST(Plateau, TrainingIsObservedInMeansOverAnInterval) {
-  const auto means = policy("plateau { interval: 10 patience: 1 factor: 0.5 }");
-  const auto plain = policy("plateau { interval: 1 patience: 1 factor: 0.5 }");
+  const auto means = policy(kPlateau + "plateau { interval: 10 patience: 1 factor: 0.5 }");
+  const auto plain = policy(kPlateau + "plateau { interval: 1 patience: 1 factor: 0.5 }");
   const std::vector<double> losses = noisy_descent(400);
   for (int64_t t = 0; t < 400; ++t) {
     means->follower()->observe(t, losses[static_cast<size_t>(t)]);
@@ -78,7 +74,8 @@ TEST(Plateau, TrainingIsObservedInMeansOverAnInterval) {
 }
 
 TEST(Plateau, WindowsOfOtherCaffes) {
-  const auto p = policy("gamma: 0.5 plateau_winsize: 9 plateau_winsize: 4 plateau_winsize: 20");
+  const auto p =
+      policy(kPlateau + "gamma: 0.5 plateau_winsize: 9 plateau_winsize: 4 plateau_winsize: 20");
   const std::vector<double> losses = noisy_descent(400);
   double least = 1e38;
   int64_t last = 0;
@@ -100,7 +97,8 @@ TEST(Plateau, ContinuesFromItsStateExactly) {
   for (const char* how : {"plateau { interval: 7 patience: 2 cooldown: 3 factor: 0.7 }",
                           "gamma: 0.7 plateau_winsize: 5 plateau_winsize: 6 plateau_winsize: 30"})
     for (int64_t cut = 0; cut < 300; cut += 13) {
-      const auto whole = policy(how), first = policy(how), second = policy(how);
+      const auto whole = policy(kPlateau + how), first = policy(kPlateau + how),
+                 second = policy(kPlateau + how);
       LrPolicy* half = first.get();
       for (int64_t t = 0; t < 300; ++t) {
         if (t == cut) {
@@ -115,7 +113,8 @@ TEST(Plateau, ContinuesFromItsStateExactly) {
 }
 
 TEST(Plateau, StandsBehindFloorAndWarmup) {
-  const auto p = policy("plateau { patience: 0 } min_lr: 0.0625 warmup { iterations: 4 }");
+  const auto p =
+      policy(kPlateau + "plateau { patience: 0 } min_lr: 0.0625 warmup { iterations: 4 }");
   ASSERT_NE(p->follower(), nullptr);
   for (int64_t t = 0; t < 4; ++t) p->follower()->observe(t, 1);
   EXPECT_EQ(p->rate(4), 0.0625);
@@ -126,34 +125,29 @@ TEST(Plateau, OtherPoliciesFollowNothing) {
   EXPECT_EQ(make_policy(solver("base_lr: 1 lr_policy: 'fixed'"))->follower(), nullptr);
 }
 
-struct Case {
-  const char* text;
-  const char* says;
-};
-
-class PlateauMistake : public testing::TestWithParam<Case> {};
+class PlateauMistake : public testing::TestWithParam<Mistake> {};
 
 TEST_P(PlateauMistake, IsExplained) {
-  EXPECT_THAT(wrong(GetParam().text), HasSubstr(GetParam().says));
+  EXPECT_THAT(wrong_policy(kPlateau + GetParam().text), HasSubstr(GetParam().says));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, PlateauMistake,
     testing::Values(
-        Case{"", "needs plateau, which is not set"},
-        Case{"plateau {} gamma: 0.1 plateau_winsize: 5", "both plateau and plateau_winsize"},
-        Case{"plateau_winsize: 5", "needs gamma"},
-        Case{"gamma: 0.1 plateau_winsize: 0", "plateau_winsize[0] must be > 0"},
-        Case{"plateau { factor: 1 }", "factor must be between 0 and 1"},
-        Case{"plateau { factor: 0 }", "factor must be between 0 and 1"},
-        Case{"plateau { patience: -1 }", "patience must be >= 0"},
-        Case{"plateau { cooldown: -1 }", "cooldown must be >= 0"},
-        Case{"plateau { threshold: -1 }", "threshold must be >= 0"},
-        Case{"plateau { interval: 0 }", "interval must be >= 1"},
-        Case{"plateau { test_net: -1 phase: TEST }", "test_net must be >= 0"},
-        Case{"plateau { test_net: 1 }", "test_net does nothing with phase: TRAIN"},
-        Case{"plateau { phase: TEST interval: 4 }", "interval does nothing with phase: TEST"},
-        Case{"plateau { metric: 'accuracy' }", "write mode: MAX for an accuracy"}));
+        Mistake{"", "needs plateau, which is not set"},
+        Mistake{"plateau {} gamma: 0.1 plateau_winsize: 5", "both plateau and plateau_winsize"},
+        Mistake{"plateau_winsize: 5", "needs gamma"},
+        Mistake{"gamma: 0.1 plateau_winsize: 0", "plateau_winsize[0] must be > 0"},
+        Mistake{"plateau { factor: 1 }", "factor must be between 0 and 1"},
+        Mistake{"plateau { factor: 0 }", "factor must be between 0 and 1"},
+        Mistake{"plateau { patience: -1 }", "patience must be >= 0"},
+        Mistake{"plateau { cooldown: -1 }", "cooldown must be >= 0"},
+        Mistake{"plateau { threshold: -1 }", "threshold must be >= 0"},
+        Mistake{"plateau { interval: 0 }", "interval must be >= 1"},
+        Mistake{"plateau { test_net: -1 phase: TEST }", "test_net must be >= 0"},
+        Mistake{"plateau { test_net: 1 }", "test_net does nothing with phase: TRAIN"},
+        Mistake{"plateau { phase: TEST interval: 4 }", "interval does nothing with phase: TEST"},
+        Mistake{"plateau { metric: 'accuracy' }", "write mode: MAX for an accuracy"}));
 
 }  // namespace
 }  // namespace crema::optim

@@ -13,17 +13,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::unique_ptr<LrPolicy> policy(const std::string& text) {
-  return make_policy(solver(text));
-}
-std::string wrong(const std::string& text) {
-  return mistakes([&] { policy(text); });
-}
-// Proto fields are floats.
-double f(float x) {
-  return x;
-}
-
 // --- closed forms
 
 TEST(Policy, fixed) {
@@ -120,61 +109,59 @@ TEST(Policy, AllOfBvlcAndEachSaysItsFormula) {
 // --- wrong use
 
 TEST(PolicyErrors, UnsetAndUnknown) {
-  EXPECT_THAT(wrong("base_lr: 0.1"), HasSubstr("write lr_policy: \"fixed\""));
-  EXPECT_THAT(wrong("base_lr: 0.1 lr_policy: 'multi_step'"), HasSubstr("did you mean 'multistep'"));
-  EXPECT_THAT(wrong("base_lr: 0.1 lr_policy: ''"), HasSubstr("unknown learning-rate policy ''"));
-  EXPECT_THAT(wrong("base_lr: 0.1 lr_policy: 'zzz'"), HasSubstr("sigmoid"));
+  EXPECT_THAT(wrong_policy("base_lr: 0.1"), HasSubstr("write lr_policy: \"fixed\""));
+  EXPECT_THAT(wrong_policy("base_lr: 0.1 lr_policy: 'multi_step'"),
+              HasSubstr("did you mean 'multistep'"));
+  EXPECT_THAT(wrong_policy("base_lr: 0.1 lr_policy: ''"),
+              HasSubstr("unknown learning-rate policy ''"));
+  EXPECT_THAT(wrong_policy("base_lr: 0.1 lr_policy: 'zzz'"), HasSubstr("sigmoid"));
 }
 
-struct Case {
-  const char* text;
-  const char* says;
-};
-
-class PolicyMistake : public testing::TestWithParam<Case> {};
+class PolicyMistake : public testing::TestWithParam<Mistake> {};
 
 TEST_P(PolicyMistake, IsExplained) {
-  EXPECT_THAT(wrong(GetParam().text), HasSubstr(GetParam().says));
+  EXPECT_THAT(wrong_policy(GetParam().text), HasSubstr(GetParam().says));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, PolicyMistake,
     testing::Values(
-        Case{"lr_policy: 'fixed'", "lr_policy: \"fixed\" needs base_lr, which is not set"},
-        Case{"lr_policy: 'fixed' base_lr: nan", "base_lr must be a finite number, not nan"},
-        Case{"lr_policy: 'fixed' base_lr: inf", "base_lr must be a finite number"},
-        Case{"lr_policy: 'step' base_lr: 1 stepsize: 5", "needs gamma"},
-        Case{"lr_policy: 'step' base_lr: 1 gamma: 0.1", "needs stepsize"},
-        Case{"lr_policy: 'step' base_lr: 1 gamma: 0.1 stepsize: 0",
-             "stepsize must be > 0 with lr_policy: \"step\", not 0"},
-        Case{"lr_policy: 'step' base_lr: 1 gamma: 0.1 stepsize: -3", "stepsize must be > 0"},
-        Case{"lr_policy: 'step' base_lr: 1 gamma: -0.1 stepsize: 3", "gamma must be >= 0"},
-        Case{"lr_policy: 'step' base_lr: 1 gamma: nan stepsize: 3", "gamma must be a finite"},
-        Case{"lr_policy: 'exp' base_lr: 1", "needs gamma"},
-        Case{"lr_policy: 'exp' base_lr: 1 gamma: -1", "gamma must be >= 0"},
-        Case{"lr_policy: 'exp' base_lr: 1 gamma: 10 max_iter: 100",
-             "the learning rate of iteration 99 is 1e+99"},
-        Case{"lr_policy: 'inv' base_lr: 1 power: 1", "needs gamma"},
-        Case{"lr_policy: 'inv' base_lr: 1 gamma: 1", "needs power"},
-        Case{"lr_policy: 'inv' base_lr: 1 gamma: -1 power: 1", "gamma must be >= 0"},
-        Case{"lr_policy: 'inv' base_lr: 1 gamma: 1 power: -inf", "power must be a finite"},
-        Case{"lr_policy: 'multistep' base_lr: 1 gamma: 0.1", "needs stepvalue"},
-        Case{"lr_policy: 'multistep' base_lr: 1 stepvalue: 3", "needs gamma"},
-        Case{"lr_policy: 'multistep' base_lr: 1 gamma: -2 stepvalue: 3", "gamma must be >= 0"},
-        Case{"lr_policy: 'multistep' base_lr: 1 gamma: 1 stepvalue: 9 stepvalue: 8",
-             "stepvalue 8 comes after 9"},
-        Case{"lr_policy: 'multistep' base_lr: 1 gamma: 1 stepvalue: -1", "stepvalue must be >= 0"},
-        Case{"lr_policy: 'poly' base_lr: 1 power: 1", "needs max_iter"},
-        Case{"lr_policy: 'poly' base_lr: 1 power: 1 max_iter: 0", "max_iter must be > 0"},
-        Case{"lr_policy: 'poly' base_lr: 1 max_iter: 9", "needs power"},
-        Case{"lr_policy: 'poly' base_lr: 1 power: -1 max_iter: 9", "power must be >= 0"},
-        Case{"lr_policy: 'sigmoid' base_lr: 1 stepsize: 9", "needs gamma"},
-        Case{"lr_policy: 'sigmoid' base_lr: 1 gamma: 1", "needs stepsize"},
-        Case{"lr_policy: 'sigmoid' base_lr: 1 gamma: -1 stepsize: 1", "gamma must be >= 0"},
-        Case{"lr_policy: 'sigmoid' base_lr: 1 gamma: 1 stepsize: 0", "stepsize must be > 0"}));
+        Mistake{"lr_policy: 'fixed'", "lr_policy: \"fixed\" needs base_lr, which is not set"},
+        Mistake{"lr_policy: 'fixed' base_lr: nan", "base_lr must be a finite number, not nan"},
+        Mistake{"lr_policy: 'fixed' base_lr: inf", "base_lr must be a finite number"},
+        Mistake{"lr_policy: 'step' base_lr: 1 stepsize: 5", "needs gamma"},
+        Mistake{"lr_policy: 'step' base_lr: 1 gamma: 0.1", "needs stepsize"},
+        Mistake{"lr_policy: 'step' base_lr: 1 gamma: 0.1 stepsize: 0",
+                "stepsize must be > 0 with lr_policy: \"step\", not 0"},
+        Mistake{"lr_policy: 'step' base_lr: 1 gamma: 0.1 stepsize: -3", "stepsize must be > 0"},
+        Mistake{"lr_policy: 'step' base_lr: 1 gamma: -0.1 stepsize: 3", "gamma must be >= 0"},
+        Mistake{"lr_policy: 'step' base_lr: 1 gamma: nan stepsize: 3", "gamma must be a finite"},
+        Mistake{"lr_policy: 'exp' base_lr: 1", "needs gamma"},
+        Mistake{"lr_policy: 'exp' base_lr: 1 gamma: -1", "gamma must be >= 0"},
+        Mistake{"lr_policy: 'exp' base_lr: 1 gamma: 10 max_iter: 100",
+                "the learning rate of iteration 99 is 1e+99"},
+        Mistake{"lr_policy: 'inv' base_lr: 1 power: 1", "needs gamma"},
+        Mistake{"lr_policy: 'inv' base_lr: 1 gamma: 1", "needs power"},
+        Mistake{"lr_policy: 'inv' base_lr: 1 gamma: -1 power: 1", "gamma must be >= 0"},
+        Mistake{"lr_policy: 'inv' base_lr: 1 gamma: 1 power: -inf", "power must be a finite"},
+        Mistake{"lr_policy: 'multistep' base_lr: 1 gamma: 0.1", "needs stepvalue"},
+        Mistake{"lr_policy: 'multistep' base_lr: 1 stepvalue: 3", "needs gamma"},
+        Mistake{"lr_policy: 'multistep' base_lr: 1 gamma: -2 stepvalue: 3", "gamma must be >= 0"},
+        Mistake{"lr_policy: 'multistep' base_lr: 1 gamma: 1 stepvalue: 9 stepvalue: 8",
+                "stepvalue 8 comes after 9"},
+        Mistake{"lr_policy: 'multistep' base_lr: 1 gamma: 1 stepvalue: -1",
+                "stepvalue must be >= 0"},
+        Mistake{"lr_policy: 'poly' base_lr: 1 power: 1", "needs max_iter"},
+        Mistake{"lr_policy: 'poly' base_lr: 1 power: 1 max_iter: 0", "max_iter must be > 0"},
+        Mistake{"lr_policy: 'poly' base_lr: 1 max_iter: 9", "needs power"},
+        Mistake{"lr_policy: 'poly' base_lr: 1 power: -1 max_iter: 9", "power must be >= 0"},
+        Mistake{"lr_policy: 'sigmoid' base_lr: 1 stepsize: 9", "needs gamma"},
+        Mistake{"lr_policy: 'sigmoid' base_lr: 1 gamma: 1", "needs stepsize"},
+        Mistake{"lr_policy: 'sigmoid' base_lr: 1 gamma: -1 stepsize: 1", "gamma must be >= 0"},
+        Mistake{"lr_policy: 'sigmoid' base_lr: 1 gamma: 1 stepsize: 0", "stepsize must be > 0"}));
 
 TEST(PolicyErrors, AllMistakesOfAPolicyAreShownTogether) {
-  const std::string all = wrong("lr_policy: 'step' gamma: -1 stepsize: 0");
+  const std::string all = wrong_policy("lr_policy: 'step' gamma: -1 stepsize: 0");
   EXPECT_THAT(all, HasSubstr("needs base_lr"));
   EXPECT_THAT(all, HasSubstr("gamma must be"));
   EXPECT_THAT(all, HasSubstr("stepsize must be"));

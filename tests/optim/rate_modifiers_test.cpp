@@ -14,13 +14,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::unique_ptr<LrPolicy> policy(const std::string& text) {
-  return make_policy(solver(text));
-}
-std::string wrong(const std::string& text) {
-  return mistakes([&] { policy(text); });
-}
-
 const std::string kFixed = "base_lr: 0.5 lr_policy: 'fixed' max_iter: 100 ";
 const std::string kExp = "base_lr: 0.5 lr_policy: 'exp' gamma: 0.9 max_iter: 100 ";
 const std::string kPoly = "base_lr: 0.5 lr_policy: 'poly' power: 2 max_iter: 100 ";
@@ -142,42 +135,38 @@ TEST(RateModifiers, SayWhatTheyDo) {
               HasSubstr("after 9 iterations of warm-up (LINEAR, momentum corrected)"));
 }
 
-struct Case {
-  const char* text;
-  const char* says;
-};
-
-class ModifierMistake : public testing::TestWithParam<Case> {};
+class ModifierMistake : public testing::TestWithParam<Mistake> {};
 
 TEST_P(ModifierMistake, IsExplained) {
-  EXPECT_THAT(wrong(kFixed + GetParam().text), HasSubstr(GetParam().says));
+  EXPECT_THAT(wrong_policy(kFixed + GetParam().text), HasSubstr(GetParam().says));
 }
 
 INSTANTIATE_TEST_SUITE_P(
     All, ModifierMistake,
     testing::Values(
-        Case{"min_lr: -0.1", "min_lr must be >= 0"}, Case{"min_lr: nan", "min_lr must be a finite"},
-        Case{"min_lr: 0.6", "min_lr must be <= base_lr"},
-        Case{"min_lr_mode: ABSOLUTE", "min_lr_mode without min_lr"},
-        Case{"warmup {}", "warmup needs exactly one of iterations and fraction"},
-        Case{"warmup { iterations: 5 fraction: 0.5 }", "warmup needs exactly one"},
-        Case{"warmup { iterations: 0 }", "iterations must be >= 1 with warmup, not 0"},
-        Case{"warmup { fraction: 1 }", "fraction must be between 0 and 1"},
-        Case{"warmup { fraction: nan }", "fraction must be a finite number"},
-        Case{"warmup { iterations: 5 start_lr: -1 }", "start_lr must be >= 0"},
-        Case{"warmup { iterations: 5 start_factor: 2 }", "start_factor must be in [0, 1]"},
-        Case{"warmup { iterations: 5 start_factor: 1 start_lr: 1 }", "both start_lr and"},
-        Case{"warmup { iterations: 5 } warmup_iter: 5", "more than one warm-up"},
-        Case{"rampup_interval: 5 warmup_iter: 5", "more than one warm-up"},
-        Case{"rampup_interval: -5", "rampup_interval must be >= 0"},
-        Case{"rampup_lr: 0.1", "rampup_lr without rampup_interval"},
-        Case{"warmup_start_lr: 0.1", "warmup_start_lr without warmup_iter"},
-        Case{"warmup_iter: 9 warmup_start_lr: -0.1", "warmup_start_lr must be >= 0"}));
+        Mistake{"min_lr: -0.1", "min_lr must be >= 0"},
+        Mistake{"min_lr: nan", "min_lr must be a finite"},
+        Mistake{"min_lr: 0.6", "min_lr must be <= base_lr"},
+        Mistake{"min_lr_mode: ABSOLUTE", "min_lr_mode without min_lr"},
+        Mistake{"warmup {}", "warmup needs exactly one of iterations and fraction"},
+        Mistake{"warmup { iterations: 5 fraction: 0.5 }", "warmup needs exactly one"},
+        Mistake{"warmup { iterations: 0 }", "iterations must be >= 1 with warmup, not 0"},
+        Mistake{"warmup { fraction: 1 }", "fraction must be between 0 and 1"},
+        Mistake{"warmup { fraction: nan }", "fraction must be a finite number"},
+        Mistake{"warmup { iterations: 5 start_lr: -1 }", "start_lr must be >= 0"},
+        Mistake{"warmup { iterations: 5 start_factor: 2 }", "start_factor must be in [0, 1]"},
+        Mistake{"warmup { iterations: 5 start_factor: 1 start_lr: 1 }", "both start_lr and"},
+        Mistake{"warmup { iterations: 5 } warmup_iter: 5", "more than one warm-up"},
+        Mistake{"rampup_interval: 5 warmup_iter: 5", "more than one warm-up"},
+        Mistake{"rampup_interval: -5", "rampup_interval must be >= 0"},
+        Mistake{"rampup_lr: 0.1", "rampup_lr without rampup_interval"},
+        Mistake{"warmup_start_lr: 0.1", "warmup_start_lr without warmup_iter"},
+        Mistake{"warmup_iter: 9 warmup_start_lr: -0.1", "warmup_start_lr must be >= 0"}));
 
 TEST(ModifierErrors, AFractionNeedsALength) {
-  EXPECT_THAT(wrong("base_lr: 1 lr_policy: 'fixed' warmup { fraction: 0.1 }"),
+  EXPECT_THAT(wrong_policy("base_lr: 1 lr_policy: 'fixed' warmup { fraction: 0.1 }"),
               HasSubstr("needs max_iter"));
-  EXPECT_THAT(wrong("lr_policy: 'multifixed' stagelr: 1 stageiter: 5 warmup_iter: 9"),
+  EXPECT_THAT(wrong_policy("lr_policy: 'multifixed' stagelr: 1 stageiter: 5 warmup_iter: 9"),
               HasSubstr("warmup_iter needs base_lr"));
 }
 

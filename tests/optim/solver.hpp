@@ -4,10 +4,12 @@
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "config/config.hpp"
+#include "optim/policy.hpp"
 
 namespace crema::optim {
 
@@ -28,6 +30,23 @@ std::string mistakes(Fn&& fn) {
     out += error.message + " | " + error.hint + "\n";
   }
   return out;
+}
+
+inline std::unique_ptr<LrPolicy> policy(const std::string& text) {
+  return make_policy(solver(text));
+}
+inline std::string wrong_policy(const std::string& text) {
+  return mistakes([&] { policy(text); });
+}
+// What a test expects the report of a faulty text to contain.
+struct Mistake {
+  const char* text;
+  const char* says;
+};
+
+// Proto fields are floats.
+inline double f(float x) {
+  return x;
 }
 
 }  // namespace crema::optim

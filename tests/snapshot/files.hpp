@@ -5,7 +5,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <bit>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -14,6 +16,8 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "snapshot/state.hpp"
+#include "snapshot/weights.hpp"
 
 namespace crema::snapshot {
 
@@ -82,5 +86,19 @@ class FullDisk {
   rlimit before_{};
   void (*old_)(int);
 };
+
+inline std::string wrong_weights(const std::string& path) {
+  return complaint([&] { read_weights(path); });
+}
+inline std::string wrong_state(const std::string& path) {
+  return complaint([&] { read_state(path); });
+}
+
+// Floats that must be the same to the last bit, NaNs and zeros of either sign too.
+inline std::vector<uint32_t> bits(const std::vector<float>& values) {
+  std::vector<uint32_t> out;
+  for (const float x : values) out.push_back(std::bit_cast<uint32_t>(x));
+  return out;
+}
 
 }  // namespace crema::snapshot

@@ -17,20 +17,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string wrong_weights(const std::string& path) {
-  return complaint([&] { read_weights(path); });
-}
-std::string wrong_state(const std::string& path) {
-  return complaint([&] { read_state(path); });
-}
-
-std::vector<uint32_t> bits(const std::vector<float>& values) {
-  std::vector<uint32_t> out;
-  for (const float x : values) out.push_back(std::bit_cast<uint32_t>(x));
-  return out;
-}
-
-std::vector<LayerRecord> small_net() {
+std::vector<LayerRecord> odd_net() {
   std::vector<LayerRecord> out(4);
   out[0].definition.set_name("data");
   out[1].definition.set_name("ip 1");
@@ -44,7 +31,7 @@ std::vector<LayerRecord> small_net() {
   return out;
 }
 
-State small_state() {
+State odd_state() {
   State s;
   s.iter = 300;
   s.learned_net = "snap_iter_300.caffemodel.h5";
@@ -65,7 +52,7 @@ State small_state() {
 
 TEST(Hdf5Weights, RoundTripIsBitExact) {
   const Folder folder;
-  const auto net = small_net();
+  const auto net = odd_net();
   const uint32_t crc = write_hdf5_weights(folder / "a.h5", net);
   EXPECT_EQ(crc, crc32_of(read_file(folder / "a.h5", ErrorCode::kWeights)));
   const WeightsFile back = read_weights(folder / "a.h5");
@@ -85,7 +72,7 @@ TEST(Hdf5Weights, RoundTripIsBitExact) {
 
 TEST(Hdf5Weights, SharedBlobsAreLeftOut) {
   const Folder folder;
-  write_hdf5_weights(folder / "a.h5", small_net());
+  write_hdf5_weights(folder / "a.h5", odd_net());
   const WeightsFile back = read_weights(folder / "a.h5");
   const LayerBlobs& sharer = back.layers.at(3);
   ASSERT_EQ(sharer.blobs.size(), 2u) << "the last one is not in the file";
@@ -96,16 +83,16 @@ TEST(Hdf5Weights, SharedBlobsAreLeftOut) {
 
 TEST(Hdf5Weights, EqualNetsGiveEqualBytes) {
   const Folder folder;
-  write_hdf5_weights(folder / "a", small_net());
+  write_hdf5_weights(folder / "a", odd_net());
   const std::string first = read_file(folder / "a", ErrorCode::kWeights);
   ::sleep(1);  // a time in the file would differ now
-  write_hdf5_weights(folder / "a", small_net());
+  write_hdf5_weights(folder / "a", odd_net());
   EXPECT_EQ(read_file(folder / "a", ErrorCode::kWeights), first);
 }
 
 TEST(Hdf5Weights, DiffsAreWrittenOfEveryBlob) {
   const Folder folder;
-  auto net = small_net();
+  auto net = odd_net();
   for (LayerRecord& layer : net)
     for (Blob& blob : layer.blobs) blob.diff.assign(blob.values.size(), 0.5f);
   write_hdf5_weights(folder / "a", net);
@@ -172,7 +159,7 @@ TEST(Hdf5Weights, NamesThatNoFileCanHold) {
 
 TEST(Hdf5State, RoundTrip) {
   const Folder folder;
-  const State s = small_state();
+  const State s = odd_state();
   write_hdf5_state(folder / "s", s);
   const State back = read_state(folder / "s");
   EXPECT_TRUE(back.by_crema);
@@ -241,7 +228,7 @@ TEST(Hdf5Errors, ContradictionsAreNamed) {
 
 TEST(Hdf5Damage, EveryTruncationIsNoticed) {
   const Folder folder;
-  write_hdf5_state(folder / "whole", small_state());
+  write_hdf5_state(folder / "whole", odd_state());
   const std::string bytes = read_file(folder / "whole", ErrorCode::kWeights);
   for (size_t n = 0; n < bytes.size(); n += n < 200 ? 1 : 37)
     EXPECT_NE(wrong_state(folder.put("cut", bytes.substr(0, n))), "") << n;
@@ -250,8 +237,8 @@ TEST(Hdf5Damage, EveryTruncationIsNoticed) {
 // The library itself loops forever on some of these.
 TEST(Hdf5Damage, FlippedBytesNeverCrashOrHang) {
   const Folder folder;
-  write_hdf5_state(folder / "state", small_state());
-  write_hdf5_weights(folder / "weights", small_net());
+  write_hdf5_state(folder / "state", odd_state());
+  write_hdf5_weights(folder / "weights", odd_net());
   std::mt19937 random(3);
   const char* asked = std::getenv("CREMA_FUZZ_ROUNDS");
   const int rounds = asked ? std::atoi(asked) : 1000;
@@ -277,8 +264,8 @@ TEST(Hdf5Damage, FlippedBytesNeverCrashOrHang) {
 
 TEST(Hdf5Writing, AFullDiskLeavesTheEarlierFile) {
   const Folder folder;
-  write_hdf5_state(folder / "s", small_state());
-  State large = small_state();
+  write_hdf5_state(folder / "s", odd_state());
+  State large = odd_state();
   large.iter = 400;
   large.history[0] = {{100000}, false, std::vector<float>(100000, 1)};
   for (const rlim_t room : {0, 50, 399999}) {

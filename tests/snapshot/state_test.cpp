@@ -15,10 +15,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string wrong(const std::string& path) {
-  return complaint([&] { read_state(path); });
-}
-
 State small_state() {
   State s;
   s.iter = 300;
@@ -194,14 +190,14 @@ TEST(StateWeights, TheChecksumDecides) {
 
 TEST(StateErrors, OtherKindsAreNamed) {
   const Folder folder;
-  EXPECT_THAT(wrong(folder / "no"), HasSubstr("No such file"));
-  EXPECT_THAT(wrong(fixture("snap_iter_7.caffemodel")),
+  EXPECT_THAT(wrong_state(folder / "no"), HasSubstr("No such file"));
+  EXPECT_THAT(wrong_state(fixture("snap_iter_7.caffemodel")),
               AllOf(HasSubstr("holds weights"), HasSubstr("snap_iter_7.solverstate")));
-  EXPECT_THAT(wrong(fixture("double_data.caffemodel")), HasSubstr("--weights"));
-  EXPECT_THAT(wrong(fixture("v1_train.v1.caffemodel")), HasSubstr("holds weights"));
-  EXPECT_THAT(wrong(folder.put("a", "")), HasSubstr("is empty"));
-  EXPECT_THAT(wrong(folder.put("b", "base_lr: 0.1\n")), HasSubstr("is text"));
-  EXPECT_THAT(wrong(folder.put("c", std::string(9, '\xff'))), HasSubstr("damaged"));
+  EXPECT_THAT(wrong_state(fixture("double_data.caffemodel")), HasSubstr("--weights"));
+  EXPECT_THAT(wrong_state(fixture("v1_train.v1.caffemodel")), HasSubstr("holds weights"));
+  EXPECT_THAT(wrong_state(folder.put("a", "")), HasSubstr("is empty"));
+  EXPECT_THAT(wrong_state(folder.put("b", "base_lr: 0.1\n")), HasSubstr("is text"));
+  EXPECT_THAT(wrong_state(folder.put("c", std::string(9, '\xff'))), HasSubstr("damaged"));
 }
 
 TEST(StateErrors, ContradictionsAreNamed) {
@@ -215,7 +211,7 @@ TEST(StateErrors, ContradictionsAreNamed) {
     s.add_step_count(3);
     s.add_step_count(3);
     change(s);
-    return wrong(folder.put("s", s.SerializeAsString()));
+    return wrong_state(folder.put("s", s.SerializeAsString()));
   };
   using S = caffe::SolverState;
   EXPECT_EQ(broken([](S&) {}), "");
@@ -252,8 +248,9 @@ TEST(StateDamage, EveryTruncationIsNoticed) {
     write_state(folder / "whole", state);
     const std::string bytes = read_file(folder / "whole", ErrorCode::kWeights);
     for (size_t n = 0; n < bytes.size(); ++n)
-      EXPECT_NE(wrong(folder.put("cut", bytes.substr(0, n))), "") << n << " of " << bytes.size();
-    EXPECT_EQ(wrong(folder.put("cut", bytes)), "");
+      EXPECT_NE(wrong_state(folder.put("cut", bytes.substr(0, n))), "")
+          << n << " of " << bytes.size();
+    EXPECT_EQ(wrong_state(folder.put("cut", bytes)), "");
   }
 }
 
@@ -269,7 +266,7 @@ TEST(StateDamage, FlippedBytesNeverCrash) {
     for (int round = 0; round < 1500; ++round) {
       std::string bad = bytes;
       for (int k = 0; k <= round % 4; ++k) bad[random() % bad.size()] ^= 1 << random() % 8;
-      noticed += !wrong(folder.put("bad", bad)).empty();
+      noticed += !wrong_state(folder.put("bad", bad)).empty();
     }
     EXPECT_GT(noticed, 0);
   }

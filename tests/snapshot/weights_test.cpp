@@ -18,16 +18,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string wrong(const std::string& path) {
-  return complaint([&] { read_weights(path); });
-}
-
-std::vector<uint32_t> bits(const std::vector<float>& values) {
-  std::vector<uint32_t> out;
-  for (const float x : values) out.push_back(std::bit_cast<uint32_t>(x));
-  return out;
-}
-
 const LayerBlobs& layer(const WeightsFile& file, const std::string& name) {
   for (const LayerBlobs& l : file.layers)
     if (l.layer == name) return l;
@@ -201,32 +191,35 @@ TEST(Weights, FitsIsExactForPresentShapes) {
 
 TEST(WeightsErrors, MissingOrNoFile) {
   const Folder folder;
-  EXPECT_THAT(wrong(folder / "no"), HasSubstr("No such file"));
-  EXPECT_THAT(wrong(folder / ""), HasSubstr("is a directory"));
+  EXPECT_THAT(wrong_weights(folder / "no"), HasSubstr("No such file"));
+  EXPECT_THAT(wrong_weights(folder / ""), HasSubstr("is a directory"));
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
-  EXPECT_THAT(wrong(folder / "pipe"), HasSubstr("device or pipe"));
+  EXPECT_THAT(wrong_weights(folder / "pipe"), HasSubstr("device or pipe"));
 }
 
 TEST(WeightsErrors, OtherKindsAreNamed) {
   const Folder folder;
-  EXPECT_THAT(wrong(fixture("snap_iter_7.solverstate")),
+  EXPECT_THAT(wrong_weights(fixture("snap_iter_7.solverstate")),
               testing::AllOf(HasSubstr("is a solver state"), HasSubstr("--snapshot")));
-  EXPECT_THAT(wrong(folder.put("a", "")), HasSubstr("is empty"));
-  EXPECT_THAT(wrong(folder.put("b", "name: \"net\"\nlayer { }\n")), HasSubstr("is text"));
-  EXPECT_THAT(wrong(folder.put("c", "version https://git-lfs.github.com/spec/v1\n")),
+  EXPECT_THAT(wrong_weights(folder.put("a", "")), HasSubstr("is empty"));
+  EXPECT_THAT(wrong_weights(folder.put("b", "name: \"net\"\nlayer { }\n")), HasSubstr("is text"));
+  EXPECT_THAT(wrong_weights(folder.put("c", "version https://git-lfs.github.com/spec/v1\n")),
               HasSubstr("git lfs pull"));
-  EXPECT_THAT(wrong(folder.put("d", "<!DOCTYPE html>\n<html>")), HasSubstr("is a web page"));
-  EXPECT_THAT(wrong(folder.put("e", std::string(100, '\0'))), HasSubstr("damaged or of another"));
-  EXPECT_THAT(wrong(folder.put("f", "\x0a\x01x")), HasSubstr("holds no layers"));
-  EXPECT_THAT(wrong(folder.put("g", "PK\x03\x04 and more")), HasSubstr("is a zip archive"));
-  EXPECT_THAT(wrong(folder.put("h", std::string("\x40\0\0\0\0\0\0\0", 8) + "{\"w\": {}}")),
+  EXPECT_THAT(wrong_weights(folder.put("d", "<!DOCTYPE html>\n<html>")),
+              HasSubstr("is a web page"));
+  EXPECT_THAT(wrong_weights(folder.put("e", std::string(100, '\0'))),
+              HasSubstr("damaged or of another"));
+  EXPECT_THAT(wrong_weights(folder.put("f", "\x0a\x01x")), HasSubstr("holds no layers"));
+  EXPECT_THAT(wrong_weights(folder.put("g", "PK\x03\x04 and more")), HasSubstr("is a zip archive"));
+  EXPECT_THAT(wrong_weights(folder.put("h", std::string("\x40\0\0\0\0\0\0\0", 8) + "{\"w\": {}}")),
               HasSubstr("is a safetensors file"));
-  EXPECT_THAT(wrong(folder.put("i", std::string(16, '\0') + "\xde\xc0\xef\xbe")),
+  EXPECT_THAT(wrong_weights(folder.put("i", std::string(16, '\0') + "\xde\xc0\xef\xbe")),
               HasSubstr("is an LMDB database"));
-  EXPECT_THAT(
-      wrong(folder.put("j", std::string("\x08\x01\x10\x01\x18\x01\x20\x01\x2a\x04\0\0\0\0", 14))),
-      testing::AllOf(HasSubstr("is a mean file"), HasSubstr("transform_param")));
-  EXPECT_THAT(wrong(folder.put("k", "\x08\x07\x12\x01x\x3a\x02\x12\x01")), HasSubstr("ONNX"));
+  EXPECT_THAT(wrong_weights(folder.put(
+                  "j", std::string("\x08\x01\x10\x01\x18\x01\x20\x01\x2a\x04\0\0\0\0", 14))),
+              testing::AllOf(HasSubstr("is a mean file"), HasSubstr("transform_param")));
+  EXPECT_THAT(wrong_weights(folder.put("k", "\x08\x07\x12\x01x\x3a\x02\x12\x01")),
+              HasSubstr("ONNX"));
 }
 
 // A net with one layer "l" whose only blob is this.
@@ -244,7 +237,7 @@ struct Case {
 class BlobMistake : public testing::TestWithParam<Case> {};
 TEST_P(BlobMistake, IsExplained) {
   const Folder folder;
-  const std::string report = wrong(folder.put("x", with_blob(GetParam().blob)));
+  const std::string report = wrong_weights(folder.put("x", with_blob(GetParam().blob)));
   EXPECT_THAT(report, HasSubstr("layer 'l', blob 0"));
   EXPECT_THAT(report, HasSubstr(GetParam().says));
 }
@@ -278,7 +271,7 @@ TEST(WeightsErrors, BothKindsOfLayers) {
   caffe::NetParameter net;
   net.add_layer()->set_name("new");
   net.add_layers()->set_name("old");
-  EXPECT_THAT(wrong(folder.put("x", net.SerializeAsString())), HasSubstr("both"));
+  EXPECT_THAT(wrong_weights(folder.put("x", net.SerializeAsString())), HasSubstr("both"));
 }
 
 TEST(WeightsErrors, LengthsAreNotBelieved) {
@@ -286,7 +279,7 @@ TEST(WeightsErrors, LengthsAreNotBelieved) {
   std::string huge = "\x0a\x01x";
   append_key(huge, 100, Wire::kBytes);
   append_varint(huge, ~uint64_t{0});
-  EXPECT_THAT(wrong(folder.put("x", huge)), HasSubstr("it is cut off"));
+  EXPECT_THAT(wrong_weights(folder.put("x", huge)), HasSubstr("it is cut off"));
 }
 
 // --- damage
@@ -296,8 +289,9 @@ TEST(WeightsDamage, EveryTruncationIsNoticed) {
   write_weights(folder / "whole", "small", small_net());
   const std::string bytes = read_file(folder / "whole", ErrorCode::kWeights);
   for (size_t n = 0; n < bytes.size(); ++n)
-    EXPECT_NE(wrong(folder.put("cut", bytes.substr(0, n))), "") << n << " of " << bytes.size();
-  EXPECT_EQ(wrong(folder.put("cut", bytes)), "");
+    EXPECT_NE(wrong_weights(folder.put("cut", bytes.substr(0, n))), "")
+        << n << " of " << bytes.size();
+  EXPECT_EQ(wrong_weights(folder.put("cut", bytes)), "");
 }
 
 // Files of others can end between two records; anywhere else the cut is noticed.
@@ -308,7 +302,7 @@ TEST(WeightsDamage, TruncatedBvlcFilesNeverCrash) {
     const size_t layers = read_weights(fixture(name)).layers.size();
     size_t unnoticed = 0;
     for (size_t n = 0; n < bytes.size(); ++n)
-      unnoticed += wrong(folder.put("cut", bytes.substr(0, n))).empty();
+      unnoticed += wrong_weights(folder.put("cut", bytes.substr(0, n))).empty();
     EXPECT_LT(unnoticed, layers) << name;
   }
 }
@@ -341,7 +335,7 @@ TEST(WeightsDamage, RandomBytesNeverCrash) {
     std::string bytes(random() % 300, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
     if (round % 2 == 0) bytes.insert(0, "\xa2\x06");  // the key of a layer
-    wrong(folder.put("noise", bytes));
+    wrong_weights(folder.put("noise", bytes));
   }
 }
 
@@ -409,7 +403,8 @@ TEST(WeightsOfOthers, AreRead) {
   EXPECT_TRUE(layer(other, "ip2").blobs.at(0).fits(Shape({10, 500})));
   for (const char* name : {"mtcnn_det1.caffemodel", "mtcnn_det2.caffemodel"})
     EXPECT_GT(read_weights(folder + name).layers.size(), 5u) << name;
-  EXPECT_THAT(wrong(folder + "bvlc_lenet_iter_5000.solverstate"), HasSubstr("is a solver state"));
+  EXPECT_THAT(wrong_weights(folder + "bvlc_lenet_iter_5000.solverstate"),
+              HasSubstr("is a solver state"));
 }
 
 }  // namespace

@@ -212,6 +212,15 @@ struct FakeLayer {
   FakeLowering to;
 };
 
+inline FakeLayer make(const std::string& text, std::vector<Shape> bottoms) {
+  return FakeLayer(layer_from(text), std::move(bottoms));
+}
+
+inline layers::Signature signature(const std::string& text) {
+  const auto param = layer_from(text);
+  return make_layer(param.type())->signature(param);
+}
+
 // "convolution_param.stride: a stride of 0 never moves"; "" if infer() accepts the layer.
 inline std::string complaint(const caffe::LayerParameter& param, std::vector<Shape> bottoms) {
   FakeInference in(param, std::move(bottoms));

@@ -16,7 +16,7 @@ using snapshot::WeightsFile;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const std::string kHere = CREMA_TEST_DIR "/train/";
+const std::string kFolder = CREMA_TEST_DIR "/train/";
 
 Blob blob(Shape shape, float first = 1) {
   Blob out;
@@ -47,13 +47,13 @@ class WeightsTest : public ::testing::Test {
     context_.engines = {&engine_};
     context_.reporter = &reporter_;
     net_ = std::make_unique<Net>(
-        config::with_state(config::read_net(kHere + "weights_net.prototxt"), caffe::TRAIN, 0, {}),
+        config::with_state(config::read_net(kFolder + "weights_net.prototxt"), caffe::TRAIN, 0, {}),
         NetOptions{}, context_);
     net_->initialise(1);
   }
 
   WeightsRules rules(const std::vector<std::string>& overrides) {
-    return WeightsRules(config::read_solver(kHere + "weights_solver.prototxt", overrides));
+    return WeightsRules(config::read_solver(kFolder + "weights_solver.prototxt", overrides));
   }
   report::WeightsLoaded load(const std::vector<WeightsFile>& files, const WeightsRules& rules) {
     return WeightsPlan(files, net_->graph(), rules, true).apply(*net_);

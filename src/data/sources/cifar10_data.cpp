@@ -114,7 +114,7 @@ class Cifar10Source final : public Source {
   size_t tops_;
 };
 
-std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
+std::unique_ptr<Source> open_cifar10(const config::LayerConfig& layer, caffe::Phase) {
   const caffe::Cifar10DataParameter& param = layer.param.cifar10_data_param();
   if (param.source().empty())
     throw config_error(layer, "cifar10_data_param", "cifar10_data_param.source is not set")
@@ -130,7 +130,7 @@ std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
 
 CREMA_REGISTER(SourceTag, "Cifar10Data",
                SourceType{
-                   open,
+                   open_cifar10,
                    [](const caffe::LayerParameter& p) -> int64_t {
                      return p.cifar10_data_param().batch_size();
                    },

@@ -75,7 +75,7 @@ std::unique_ptr<Database> open_database(const config::LayerConfig& layer, const 
   return std::make_unique<LevelDb>(path);
 }
 
-std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
+std::unique_ptr<Source> open_data(const config::LayerConfig& layer, caffe::Phase) {
   const std::string path =
       existing_path(layer, "data_param.source", layer.param.data_param().source());
   const caffe::TransformationParameter& transform = layer.param.transform_param();
@@ -87,7 +87,7 @@ std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
 }
 
 CREMA_REGISTER(SourceTag, "Data",
-               SourceType{open,
+               SourceType{open_data,
                           [](const caffe::LayerParameter& p) -> int64_t {
                             return p.data_param().batch_size();
                           },

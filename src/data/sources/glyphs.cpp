@@ -54,7 +54,7 @@ class GlyphSource final : public Source {
   int first_class_ = 0, classes_ = 0;
 };
 
-std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase phase) {
+std::unique_ptr<Source> open_glyphs(const config::LayerConfig& layer, caffe::Phase phase) {
   const caffe::GlyphsParameter& param = layer.param.glyphs_param();
   if (param.count() == 0) throw config_error(layer, "glyphs_param.count", "count must be > 0");
   if (param.size() < kLeastSize || param.size() > kMostSize)
@@ -65,7 +65,7 @@ std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase phas
 }
 
 CREMA_REGISTER(SourceTag, "Glyphs",
-               SourceType{open,
+               SourceType{open_glyphs,
                           [](const caffe::LayerParameter& p) -> int64_t {
                             return p.glyphs_param().batch_size();
                           },

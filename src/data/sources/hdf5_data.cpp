@@ -164,7 +164,7 @@ void check_same_rows(const File& a, const File& b) {
                               a.row_shapes[i].text(), a.path, b.row_shapes[i].text(), b.path));
 }
 
-std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
+std::unique_ptr<Source> open_hdf5(const config::LayerConfig& layer, caffe::Phase) {
   const std::string list =
       existing_path(layer, "hdf5_data_param.source", layer.param.hdf5_data_param().source());
   const std::string folder =
@@ -198,7 +198,7 @@ std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
 
 CREMA_REGISTER(SourceTag, "HDF5Data",
                SourceType{
-                   open,
+                   open_hdf5,
                    [](const caffe::LayerParameter& p) -> int64_t {
                      return p.hdf5_data_param().batch_size();
                    },

@@ -125,7 +125,7 @@ class MnistSource final : public Source {
   size_t tops_;
 };
 
-std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
+std::unique_ptr<Source> open_mnist(const config::LayerConfig& layer, caffe::Phase) {
   const caffe::MnistDataParameter& param = layer.param.mnist_data_param();
   const std::string images = existing_path(layer, "mnist_data_param.images", param.images());
   // Without a label top the labels file may be left out.
@@ -145,7 +145,7 @@ std::unique_ptr<Source> open(const config::LayerConfig& layer, caffe::Phase) {
 
 CREMA_REGISTER(SourceTag, "MnistData",
                SourceType{
-                   open,
+                   open_mnist,
                    [](const caffe::LayerParameter& p) -> int64_t {
                      return p.mnist_data_param().batch_size();
                    },

@@ -18,12 +18,12 @@ struct Geometry {
   Desc src = Desc();  // the source as it lies
   bool blocked = false;
 
-  Geometry(const ops::InnerProduct& op, const KernelRequest& request) {
+  Geometry(const ops::InnerProduct& op, const KernelRequest& request, bool unblocked = false) {
     const Shape& from = request.src[0].shape;
     const int64_t rows = from.count(0, op.axis), width = from.count(op.axis);
     const int64_t outputs = request.src[1].shape[op.transpose ? 1 : 0];
     Dims x_dims = {rows, width}, w_dims = {outputs, width};
-    if (keeps_axes(op, request.src[0])) {
+    if (!unblocked && keeps_axes(op, request.src[0])) {
       blocked = true;
       x_dims = w_dims = from.dims();
       w_dims[0] = outputs;
@@ -67,18 +67,32 @@ std::vector<Desc> weight_choices(const Geometry& g, const std::optional<Layout>&
   return out;
 }
 
-// Always the training kind: a test net, and a layer that is frozen, compute the same bits.
+std::optional<Forward::primitive_desc> forward_desc(const Geometry& g, const KernelRequest& request,
+                                                    bool bias,
+                                                    const dnnl::primitive_attr& attributes,
+                                                    const Context& context) {
+  const auto choices = weight_choices(g, request.src[1].layout);
+  // Always the training kind: a test net, and a layer that is frozen, compute the same bits.
+  return best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
+    return Forward::primitive_desc(
+        {dnnl::prop_kind::forward_training, g.src, weights, bias ? g.b : Desc(), g.y}, attributes,
+        context.engine);
+  });
+}
+
+// Where a blocked source has only a plain product, whose gradient of the source takes several times
+// as long for large weights, it is worth unblocking.
 ops::Answer forward(const KernelRequest& request, const ops::InnerProduct& op,
                     const ops::Post& post, const Context& context) {
-  const Geometry g(op, request);
+  Geometry g(op, request);
   const auto attributes = attributes_with(post);
   if (!attributes) return ops::Refusal{"no post-op for " + post.function->describe()};
-  const auto choices = weight_choices(g, request.src[1].layout);
-  const auto desc = best_of<Forward::primitive_desc>(choices, [&](const Desc& weights) {
-    return Forward::primitive_desc(
-        {dnnl::prop_kind::forward_training, g.src, weights, op.bias ? g.b : Desc(), g.y},
-        *attributes, context.engine);
-  });
+  auto desc = forward_desc(g, request, op.bias, *attributes, context);
+  if (g.blocked && (!desc || grade(desc->impl_info_str()) < 2)) {
+    const Geometry plain(op, request, true);
+    const auto other = forward_desc(plain, request, op.bias, *attributes, context);
+    if (other && (!desc || grade(other->impl_info_str()) == 2)) g = plain, desc = other;
+  }
   if (!desc) return ops::Refusal{"oneDNN has no implementation for this inner product"};
   if (grade(desc->impl_info_str()) == 0) return refuse_reference(desc->impl_info_str());
 

@@ -17,19 +17,34 @@ struct Form {
   static constexpr int kPoints = E * E;
 };
 
-// Tiles of one block: so many that reading the transformed weights (or adding to their gradient)
-// once for each block costs little beside the work on it; then what is transformed stays in cache.
-constexpr int64_t kFewTiles = 24;
-
 int64_t weight_bytes(const Winograd& op) {
   return op.points() * op.in_channels * op.out_channels * 4;  // of a group
 }
+
+// Tiles worked on at once: so many that reading the transformed weights (or adding to their
+// gradient) once for each block costs little beside the work on it; then what is transformed stays
+// in cache.
+constexpr int64_t kFewTiles = 24;
 constexpr int64_t kNear = 2 << 20, kFar = 12 << 20;  // what caches hold beside a block
+
+// `items` in blocks of at most `most`, as many for each of `threads`.
+int64_t block_size(int64_t items, int64_t most, int64_t threads) {
+  const int64_t rounds = (items + most * threads - 1) / (most * threads);
+  return (items + rounds * threads - 1) / (rounds * threads);
+}
+// Blocks of all groups are shared out among the threads.
 int64_t forward_tiles(const Winograd& op) {
-  return weight_bytes(op) <= kNear ? kFewTiles : kFewTiles * (weight_bytes(op) <= kFar ? 2 : 4);
+  const int64_t bytes = weight_bytes(op);
+  const int64_t most = bytes <= kNear ? kFewTiles : kFewTiles * (bytes <= kFar ? 2 : 4);
+  return block_size(op.tiles(), most, op.groups % compute_threads() == 0 ? 1 : compute_threads());
+}
+// Each thread adds up the gradient over a part of the tiles.
+int64_t gradient_parts(const Winograd& op) {
+  return std::min<int64_t>(compute_threads(), op.tiles());
 }
 int64_t gradient_tiles(const Winograd& op) {
-  return weight_bytes(op) <= kNear ? kFewTiles : 4 * kFewTiles;
+  const int64_t most = weight_bytes(op) <= kNear ? kFewTiles : 4 * kFewTiles;
+  return block_size(op.tiles(), most, gradient_parts(op));
 }
 
 // A place in the image for each tile of a block.
@@ -250,7 +265,7 @@ void gradient_block(const Winograd& op, const float* x, const float* dy, int64_t
 
 // Sums of all parts, back from points to weights.
 template <class F>
-void finish_weights(const Winograd& op, const float* sums, int parts, int64_t group, int64_t n,
+void finish_weights(const Winograd& op, const float* sums, int64_t parts, int64_t group, int64_t n,
                     float* dw) {
   constexpr int L = F::L, E = F::E, R = F::R, kPoints = F::kPoints;
   const int64_t in_blocks = op.in_channels / L, out = n / in_blocks, in = n % in_blocks;
@@ -259,7 +274,7 @@ void finish_weights(const Winograd& op, const float* sums, int parts, int64_t gr
     simd::Vector<L> full[kPoints], half[E * R], raw[R * R], one;
     for (int p = 0; p < kPoints; ++p) {
       full[p] = simd::Vector<L>{};
-      for (int part = 0; part < parts; ++part) {
+      for (int64_t part = 0; part < parts; ++part) {
         simd::load<L>(one,
                       sums + part * kPoints * op.in_channels * op.out_channels +
                           (p * op.in_channels + in * L + i) * op.out_channels + out * L,
@@ -277,19 +292,17 @@ void finish_weights(const Winograd& op, const float* sums, int parts, int64_t gr
 template <class F>
 void backward_weights(const Winograd& op, const float* x, const float* dy, float* dw,
                       float* scratch) {
-  const int64_t rows = gradient_tiles(op), blocks = (op.tiles() + rows - 1) / rows;
-  const int parts = static_cast<int>(std::min<int64_t>(compute_threads(), blocks));
+  const int64_t rows = gradient_tiles(op), parts = gradient_parts(op);
   const int64_t points = op.points() * op.in_channels * op.out_channels;
   float* work = scratch + parts * points;
   for (int64_t group = 0; group < op.groups; ++group) {
     parallel_for(parts, 1, [&](int64_t part, int64_t last) {
       simd::run([&] {
         for (; part < last; ++part) {
-          const int64_t begin = blocks * part / parts, end = blocks * (part + 1) / parts;
-          for (int64_t n = begin; n < end; ++n)
-            gradient_block<F>(op, x, dy, group, n * rows, std::min(rows, op.tiles() - n * rows),
-                              rows, n > begin, scratch + part * points,
-                              work + part * scratch_floats(op, rows));
+          const int64_t begin = op.tiles() * part / parts, end = op.tiles() * (part + 1) / parts;
+          for (int64_t n = begin; n < end; n += rows)
+            gradient_block<F>(op, x, dy, group, n, std::min(rows, end - n), rows, n > begin,
+                              scratch + part * points, work + part * scratch_floats(op, rows));
         }
       });
     });

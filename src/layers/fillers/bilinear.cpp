@@ -9,7 +9,7 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter&, const Shape& shape) {
+std::string check_bilinear(const caffe::FillerParameter&, const Shape& shape) {
   if (shape.rank() != 4)
     return fmt::format("the filler 'bilinear' needs 4 axes, but the blob ({}) has {}", shape.text(),
                        shape.rank());
@@ -19,8 +19,8 @@ std::string check(const caffe::FillerParameter&, const Shape& shape) {
   return {};
 }
 
-void draw(const caffe::FillerParameter&, const Shape& shape, const RandomStream&,
-          std::span<float> out) {
+void draw_bilinear(const caffe::FillerParameter&, const Shape& shape, const RandomStream&,
+                   std::span<float> out) {
   const auto side = static_cast<size_t>(shape[3]);
   const auto f = static_cast<double>((side + 1) / 2);
   const double c = static_cast<double>(side - 1) / (2 * f);
@@ -29,7 +29,7 @@ void draw(const caffe::FillerParameter&, const Shape& shape, const RandomStream&
     out[i] = static_cast<float>(tent(i % side) * tent(i / side % side));
 }
 
-CREMA_FILLER("bilinear", FillerType{check, draw});
+CREMA_FILLER("bilinear", FillerType{check_bilinear, draw_bilinear});
 
 }  // namespace
 }  // namespace crema::layers

@@ -6,16 +6,16 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter&, const Shape&) {
+std::string check_constant(const caffe::FillerParameter&, const Shape&) {
   return {};
 }
 
-void draw(const caffe::FillerParameter& filler, const Shape&, const RandomStream&,
-          std::span<float> out) {
+void draw_constant(const caffe::FillerParameter& filler, const Shape&, const RandomStream&,
+                   std::span<float> out) {
   std::fill(out.begin(), out.end(), filler.value());
 }
 
-CREMA_FILLER("constant", FillerType{check, draw});
+CREMA_FILLER("constant", FillerType{check_constant, draw_constant});
 
 }  // namespace
 }  // namespace crema::layers

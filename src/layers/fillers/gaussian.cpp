@@ -10,7 +10,7 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter& filler, const Shape& shape) {
+std::string check_gaussian(const caffe::FillerParameter& filler, const Shape& shape) {
   if (!(filler.std() > 0) || !std::isfinite(filler.std()))
     return fmt::format("std {} is not possible; it must be greater than 0", filler.std());
   if (!std::isfinite(filler.mean())) return fmt::format("mean {} must be finite", filler.mean());
@@ -33,13 +33,13 @@ void draw_sparse(const caffe::FillerParameter& filler, const Shape& shape,
                                               : 0.0f;
 }
 
-void draw(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
-          std::span<float> out) {
+void draw_gaussian(const caffe::FillerParameter& filler, const Shape& shape,
+                   const RandomStream& stream, std::span<float> out) {
   if (filler.sparse() >= 0) return draw_sparse(filler, shape, stream, out);
   draw_normal(stream, filler.mean(), filler.std(), out);
 }
 
-CREMA_FILLER("gaussian", FillerType{check, draw});
+CREMA_FILLER("gaussian", FillerType{check_gaussian, draw_gaussian});
 
 }  // namespace
 }  // namespace crema::layers

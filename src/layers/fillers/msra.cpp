@@ -7,17 +7,17 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter&, const Shape& shape) {
+std::string check_msra(const caffe::FillerParameter&, const Shape& shape) {
   return need_axes(shape, "msra");
 }
 
-void draw(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
-          std::span<float> out) {
+void draw_msra(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
+               std::span<float> out) {
   const auto deviation = static_cast<float>(std::sqrt(2.0 / fan(filler, shape)));
   draw_normal(stream, 0, deviation, out);
 }
 
-CREMA_FILLER("msra", FillerType{check, draw});
+CREMA_FILLER("msra", FillerType{check_msra, draw_msra});
 
 }  // namespace
 }  // namespace crema::layers

@@ -7,12 +7,12 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter&, const Shape& shape) {
+std::string check_positive_unitball(const caffe::FillerParameter&, const Shape& shape) {
   return need_axes(shape, "positive_unitball");
 }
 
-void draw(const caffe::FillerParameter&, const Shape& shape, const RandomStream& stream,
-          std::span<float> out) {
+void draw_positive_unitball(const caffe::FillerParameter&, const Shape& shape,
+                            const RandomStream& stream, std::span<float> out) {
   draw_uniform(stream, 0, 1, out);
   const size_t row = out.size() / static_cast<size_t>(shape[0]);
   for (size_t begin = 0; begin < out.size(); begin += row) {
@@ -23,7 +23,7 @@ void draw(const caffe::FillerParameter&, const Shape& shape, const RandomStream&
   }
 }
 
-CREMA_FILLER("positive_unitball", FillerType{check, draw});
+CREMA_FILLER("positive_unitball", FillerType{check_positive_unitball, draw_positive_unitball});
 
 }  // namespace
 }  // namespace crema::layers

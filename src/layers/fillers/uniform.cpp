@@ -9,7 +9,7 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter& filler, const Shape&) {
+std::string check_uniform(const caffe::FillerParameter& filler, const Shape&) {
   if (!std::isfinite(filler.min()) || !std::isfinite(filler.max()))
     return fmt::format("min {} and max {} must be finite", filler.min(), filler.max());
   if (filler.min() > filler.max())
@@ -17,12 +17,12 @@ std::string check(const caffe::FillerParameter& filler, const Shape&) {
   return {};
 }
 
-void draw(const caffe::FillerParameter& filler, const Shape&, const RandomStream& stream,
-          std::span<float> out) {
+void draw_uniform_filler(const caffe::FillerParameter& filler, const Shape&,
+                         const RandomStream& stream, std::span<float> out) {
   draw_uniform(stream, filler.min(), filler.max(), out);
 }
 
-CREMA_FILLER("uniform", FillerType{check, draw});
+CREMA_FILLER("uniform", FillerType{check_uniform, draw_uniform_filler});
 
 }  // namespace
 }  // namespace crema::layers

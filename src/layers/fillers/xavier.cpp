@@ -9,17 +9,17 @@
 namespace crema::layers {
 namespace {
 
-std::string check(const caffe::FillerParameter&, const Shape& shape) {
+std::string check_xavier(const caffe::FillerParameter&, const Shape& shape) {
   return need_axes(shape, "xavier");
 }
 
-void draw(const caffe::FillerParameter& filler, const Shape& shape, const RandomStream& stream,
-          std::span<float> out) {
+void draw_xavier(const caffe::FillerParameter& filler, const Shape& shape,
+                 const RandomStream& stream, std::span<float> out) {
   const auto limit = static_cast<float>(std::sqrt(3.0 / fan(filler, shape)));
   draw_uniform(stream, -limit, limit, out);
 }
 
-CREMA_FILLER("xavier", FillerType{check, draw});
+CREMA_FILLER("xavier", FillerType{check_xavier, draw_xavier});
 
 }  // namespace
 }  // namespace crema::layers

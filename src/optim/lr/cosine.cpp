@@ -29,7 +29,7 @@ class Cosine : public LrPolicy {
   double base_, max_iter_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_cosine(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double max_iter = fields.required("max_iter", "max_iter: N, where the cosine ends");
@@ -38,7 +38,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Cosine>(base, max_iter);
 }
 
-CREMA_REGISTER(PolicyTag, "cosine", make);
+CREMA_REGISTER(PolicyTag, "cosine", make_cosine);
 
 }  // namespace
 }  // namespace crema::optim

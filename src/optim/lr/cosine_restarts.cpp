@@ -90,7 +90,7 @@ class CosineRestarts : public LrPolicy {
   int64_t last_period_ = 1;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_cosine_restarts(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double period = fields.required("period", "period: N, the iterations of the first cosine");
@@ -121,7 +121,8 @@ std::unique_ptr<LrPolicy> make_sgdr(const config::SolverConfig& solver) {
   return std::make_unique<CosineRestarts>(base, mult, static_cast<int64_t>(period), longer, true);
 }
 
-CREMA_REGISTER(PolicyTag, "cosine_restarts", {make, {"period", "period_mult", "restart_mult"}});
+CREMA_REGISTER(PolicyTag, "cosine_restarts",
+               {make_cosine_restarts, {"period", "period_mult", "restart_mult"}});
 CREMA_REGISTER(PolicyTag, "sgdr", {make_sgdr, {"period", "p_mult", "lr_mult"}});
 
 }  // namespace

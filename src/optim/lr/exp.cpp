@@ -17,7 +17,7 @@ class Exp : public LrPolicy {
   double base_, gamma_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_exp(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double gamma = fields.required("gamma", "gamma: 0.999, the factor per iteration");
@@ -26,7 +26,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Exp>(base, gamma);
 }
 
-CREMA_REGISTER(PolicyTag, "exp", make);
+CREMA_REGISTER(PolicyTag, "exp", make_exp);
 
 }  // namespace
 }  // namespace crema::optim

@@ -15,14 +15,14 @@ class Fixed : public LrPolicy {
   double base_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_fixed(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   fields.done();
   return std::make_unique<Fixed>(base);
 }
 
-CREMA_REGISTER(PolicyTag, "fixed", make);
+CREMA_REGISTER(PolicyTag, "fixed", make_fixed);
 
 }  // namespace
 }  // namespace crema::optim

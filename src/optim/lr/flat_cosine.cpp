@@ -33,7 +33,7 @@ class FlatCosine : public LrPolicy {
   double base_, begin_, length_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_flat_cosine(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double max_iter = fields.required("max_iter", "max_iter: N, where the cosine ends");
@@ -45,7 +45,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<FlatCosine>(base, flat, max_iter);
 }
 
-CREMA_REGISTER(PolicyTag, "flat_cosine", {make, {"flat_fraction"}});
+CREMA_REGISTER(PolicyTag, "flat_cosine", {make_flat_cosine, {"flat_fraction"}});
 
 }  // namespace
 }  // namespace crema::optim

@@ -19,7 +19,7 @@ class Inv : public LrPolicy {
   double base_, gamma_, power_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_inv(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double gamma = fields.required("gamma", "gamma: 0.0001, for example");
@@ -29,7 +29,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Inv>(base, gamma, power);
 }
 
-CREMA_REGISTER(PolicyTag, "inv", make);
+CREMA_REGISTER(PolicyTag, "inv", make_inv);
 
 }  // namespace
 }  // namespace crema::optim

@@ -22,7 +22,7 @@ class Linear : public LrPolicy {
   double base_, max_iter_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_linear(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double max_iter = fields.required("max_iter", "max_iter: N, where the line ends");
@@ -31,7 +31,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Linear>(base, max_iter);
 }
 
-CREMA_REGISTER(PolicyTag, "linear", make);
+CREMA_REGISTER(PolicyTag, "linear", make_linear);
 
 }  // namespace
 }  // namespace crema::optim

@@ -35,7 +35,7 @@ class MultiFixed : public LrPolicy {
   std::vector<double> rates_, ends_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_multifixed(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   std::vector<double> rates = fields.numbers("stagelr"), ends = fields.numbers("stageiter");
   if (rates.empty())
@@ -55,7 +55,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<MultiFixed>(std::move(rates), std::move(ends));
 }
 
-CREMA_REGISTER(PolicyTag, "multifixed", {make, {"stagelr", "stageiter"}});
+CREMA_REGISTER(PolicyTag, "multifixed", {make_multifixed, {"stagelr", "stageiter"}});
 
 }  // namespace
 }  // namespace crema::optim

@@ -57,7 +57,7 @@ std::vector<int64_t> read_steps(const config::SolverConfig& solver, Fields& fiel
   return steps;
 }
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_multistep(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double gamma = fields.required("gamma", "gamma: 0.1 to divide the rate by 10 at each step");
@@ -67,7 +67,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<MultiStep>(base, gamma, std::move(steps));
 }
 
-CREMA_REGISTER(PolicyTag, "multistep", make);
+CREMA_REGISTER(PolicyTag, "multistep", make_multistep);
 
 }  // namespace
 }  // namespace crema::optim

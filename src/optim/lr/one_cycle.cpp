@@ -49,7 +49,7 @@ class OneCycle : public LrPolicy {
   bool linear_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_one_cycle(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.1, the rate at the peak");
   const double max_iter = fields.required("max_iter", "max_iter: N, where the cycle ends");
@@ -76,7 +76,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<OneCycle>(corners, param.anneal() == caffe::OneCycleParameter::LINEAR);
 }
 
-CREMA_REGISTER(PolicyTag, "one_cycle", {make, {"one_cycle"}});
+CREMA_REGISTER(PolicyTag, "one_cycle", {make_one_cycle, {"one_cycle"}});
 
 }  // namespace
 }  // namespace crema::optim

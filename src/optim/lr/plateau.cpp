@@ -153,7 +153,7 @@ void check_own(const caffe::PlateauParameter& param, Fields& fields) {
     fields.fail("test_net", "test_net does nothing with phase: TRAIN");
 }
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_plateau(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   if (fields.has("plateau_winsize")) return make_windows(solver, fields, base);
@@ -169,7 +169,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Patient>(solver.param.plateau(), base);
 }
 
-CREMA_REGISTER(PolicyTag, "plateau", {make, {"plateau", "plateau_winsize"}});
+CREMA_REGISTER(PolicyTag, "plateau", {make_plateau, {"plateau", "plateau_winsize"}});
 
 }  // namespace
 }  // namespace crema::optim

@@ -26,7 +26,7 @@ class Poly : public LrPolicy {
   double base_, power_, max_iter_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_poly(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double power = fields.required("power", "power: 1 for a straight line down to 0");
@@ -37,7 +37,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Poly>(base, power, max_iter);
 }
 
-CREMA_REGISTER(PolicyTag, "poly", make);
+CREMA_REGISTER(PolicyTag, "poly", make_poly);
 
 }  // namespace
 }  // namespace crema::optim

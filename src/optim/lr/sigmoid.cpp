@@ -22,7 +22,7 @@ class Sigmoid : public LrPolicy {
   double base_, gamma_, stepsize_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_sigmoid(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double gamma = fields.required("gamma", "gamma: 0.01, the steepness");
@@ -33,7 +33,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Sigmoid>(base, gamma, stepsize);
 }
 
-CREMA_REGISTER(PolicyTag, "sigmoid", make);
+CREMA_REGISTER(PolicyTag, "sigmoid", make_sigmoid);
 
 }  // namespace
 }  // namespace crema::optim

@@ -32,7 +32,7 @@ class Step : public LrPolicy {
   int64_t stepsize_;
 };
 
-std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
+std::unique_ptr<LrPolicy> make_step(const config::SolverConfig& solver) {
   Fields fields(solver, "lr_policy");
   const double base = fields.required("base_lr", "base_lr: 0.01, for example");
   const double gamma = fields.required("gamma", "gamma: 0.1 to divide the rate by 10 at each step");
@@ -43,7 +43,7 @@ std::unique_ptr<LrPolicy> make(const config::SolverConfig& solver) {
   return std::make_unique<Step>(base, gamma, static_cast<int64_t>(stepsize));
 }
 
-CREMA_REGISTER(PolicyTag, "step", make);
+CREMA_REGISTER(PolicyTag, "step", make_step);
 
 }  // namespace
 }  // namespace crema::optim

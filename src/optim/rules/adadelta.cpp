@@ -38,7 +38,7 @@ class AdaDelta : public UpdateRule {
   double momentum_, delta_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_adadelta(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double momentum = fields.number("momentum"), delta = read_delta(fields);
   fields.check(momentum >= 0 && momentum < 1, "momentum", "in [0, 1)",
@@ -47,7 +47,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<AdaDelta>(momentum, delta);
 }
 
-CREMA_REGISTER(RuleTag, "AdaDelta", make);
+CREMA_REGISTER(RuleTag, "AdaDelta", make_adadelta);
 
 }  // namespace
 }  // namespace crema::optim

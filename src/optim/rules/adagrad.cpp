@@ -27,7 +27,7 @@ class AdaGrad : public UpdateRule {
   double delta_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_adagrad(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double delta = read_delta(fields);
   fields.check(fields.number("momentum") == 0, "momentum", "0",
@@ -36,7 +36,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<AdaGrad>(delta);
 }
 
-CREMA_REGISTER(RuleTag, "AdaGrad", make);
+CREMA_REGISTER(RuleTag, "AdaGrad", make_adagrad);
 
 }  // namespace
 }  // namespace crema::optim

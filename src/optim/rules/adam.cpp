@@ -41,7 +41,7 @@ class Adam : public UpdateRule {
   double beta1_, beta2_, delta_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_adam(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   if (solver.param.amsgrad() && solver.param.rectified())
     fields
@@ -56,7 +56,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<Adam>(beta1, beta2, delta);
 }
 
-CREMA_REGISTER(RuleTag, "Adam", {make, {"amsgrad", "rectified"}});
+CREMA_REGISTER(RuleTag, "Adam", {make_adam, {"amsgrad", "rectified"}});
 
 }  // namespace
 }  // namespace crema::optim

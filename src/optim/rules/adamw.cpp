@@ -45,7 +45,7 @@ class AdamW : public UpdateRule {
   double beta1_, beta2_, delta_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_adamw(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double beta1 = read_average(fields, "momentum", 0.9);
   const double beta2 = read_average(fields, "momentum2", 0.999);
@@ -59,7 +59,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<AdamW>(beta1, beta2, delta);
 }
 
-CREMA_REGISTER(RuleTag, "AdamW", {make, {"adamw_decay"}});
+CREMA_REGISTER(RuleTag, "AdamW", {make_adamw, {"adamw_decay"}});
 
 }  // namespace
 }  // namespace crema::optim

@@ -57,11 +57,11 @@ class AmsGrad : public UpdateRule {
   bool of_jolibrain_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_own_amsgrad(const config::SolverConfig& solver) {
   return make_amsgrad(solver, false);
 }
 
-CREMA_REGISTER(RuleTag, "AMSGrad", make);
+CREMA_REGISTER(RuleTag, "AMSGrad", make_own_amsgrad);
 
 }  // namespace
 

@@ -78,7 +78,7 @@ class Lamb : public UpdateRule {
   double beta1_, beta2_, delta_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_lamb(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double beta1 = read_average(fields, "momentum", 0.9);
   const double beta2 = read_average(fields, "momentum2", 0.999);
@@ -88,7 +88,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<Lamb>(beta1, beta2, delta);
 }
 
-CREMA_REGISTER(RuleTag, "LAMB", make);
+CREMA_REGISTER(RuleTag, "LAMB", make_lamb);
 
 }  // namespace
 }  // namespace crema::optim

@@ -8,7 +8,7 @@
 namespace crema::optim {
 namespace {
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_larc(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   TrustRatio ratio;
   ratio.coefficient = fields.number("trust_coefficient");
@@ -20,7 +20,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return make_trust_sgd(solver, ratio, momentum);
 }
 
-CREMA_REGISTER(RuleTag, "LARC", {make, {"momentum_form", "trust_coefficient"}});
+CREMA_REGISTER(RuleTag, "LARC", {make_larc, {"momentum_form", "trust_coefficient"}});
 
 }  // namespace
 }  // namespace crema::optim

@@ -38,7 +38,7 @@ class Lion : public UpdateRule {
   double beta1_, beta2_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_lion(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double beta1 = read_average(fields, "momentum", 0.9);
   const double beta2 = read_average(fields, "momentum2", 0.99);
@@ -47,7 +47,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<Lion>(beta1, beta2);
 }
 
-CREMA_REGISTER(RuleTag, "Lion", make);
+CREMA_REGISTER(RuleTag, "Lion", make_lion);
 
 }  // namespace
 }  // namespace crema::optim

@@ -47,14 +47,14 @@ class Nesterov : public UpdateRule {
   bool outside_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_nesterov(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double momentum = read_velocity(fields);
   fields.done();
   return std::make_unique<Nesterov>(momentum, rate_outside(solver));
 }
 
-CREMA_REGISTER(RuleTag, "Nesterov", {make, {"momentum_form"}});
+CREMA_REGISTER(RuleTag, "Nesterov", {make_nesterov, {"momentum_form"}});
 
 }  // namespace
 }  // namespace crema::optim

@@ -30,7 +30,7 @@ class RmsProp : public UpdateRule {
   double decay_, delta_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_rmsprop(const config::SolverConfig& solver) {
   Fields fields(solver, "type");
   const double decay = fields.number("rms_decay"), delta = read_delta(fields);
   fields.check(decay >= 0 && decay < 1, "rms_decay", "in [0, 1)");
@@ -40,7 +40,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
   return std::make_unique<RmsProp>(decay, delta);
 }
 
-CREMA_REGISTER(RuleTag, "RMSProp", make);
+CREMA_REGISTER(RuleTag, "RMSProp", make_rmsprop);
 
 }  // namespace
 }  // namespace crema::optim

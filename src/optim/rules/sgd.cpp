@@ -38,7 +38,7 @@ class Sgd : public UpdateRule {
   bool outside_;
 };
 
-std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
+std::unique_ptr<UpdateRule> make_sgd(const config::SolverConfig& solver) {
   if (solver.param.larc() || solver.param.local_lr_auto()) return make_trust_of_forks(solver);
   Fields fields(solver, "type");
   for (const char* field : {"larc_policy", "larc_eta", "larc_turbo"})
@@ -52,7 +52,7 @@ std::unique_ptr<UpdateRule> make(const config::SolverConfig& solver) {
 }
 
 CREMA_REGISTER(RuleTag, "SGD",
-               {make,
+               {make_sgd,
                 {"momentum_form", "larc", "larc_policy", "larc_eta", "larc_turbo", "local_lr_auto",
                  "local_gw_ratio"}});
 

@@ -11,7 +11,7 @@ constexpr auto op_of = convolution_op<ops::Deconvolution>;
 constexpr auto inputs_of = convolution_sources<ops::Deconvolution>;
 
 RunOptions undecided_weights(RunOptions options) {
-  options.src_layouts.resize(1, Layout{});
+  if (options.src_layouts.empty()) options.src_layouts.push_back(Layout{});
   options.src_layouts.push_back(std::nullopt);
   return options;
 }

@@ -6,7 +6,7 @@ namespace {
 
 using List = std::vector<double>;
 
-ops::BatchNorm make(bool use_global, float eps = 1e-5f, float fraction = 0.5f) {
+ops::BatchNorm make_batch_norm(bool use_global, float eps = 1e-5f, float fraction = 0.5f) {
   ops::BatchNorm op;
   op.use_global = use_global, op.eps = eps, op.fraction = fraction;
   return op;
@@ -20,7 +20,7 @@ std::vector<Values> with_statistics(Values x) {
 TEST(BatchNorm, ByHand) {
   // Channel 0: 1, 3 (mean 2, variance 1); channel 1: 10, 30 (mean 20, variance 100).
   const Values x(Shape{2, 2}, {1, 10, 3, 30});
-  const auto op = make(false, 0);
+  const auto op = make_batch_norm(false, 0);
   OpRunner run(reference(), op,
                {x, Values(Shape{2}, {4, 40}), Values(Shape{2}, {8, 80}), Values(Shape{1}, {3})},
                in(DType::kF64));
@@ -32,7 +32,7 @@ TEST(BatchNorm, ByHand) {
 
 TEST(BatchNorm, GlobalStatisticsAreSumsOverTheFactor) {
   const Values x(Shape{1, 2, 2}, {1, 3, 10, 30});
-  const auto op = make(true, 0);
+  const auto op = make_batch_norm(true, 0);
   const std::vector<Values> inputs{x, Values(Shape{2}, {4, 40}), Values(Shape{2}, {16, 400}),
                                    Values(Shape{1}, {4})};
   OpRunner run(reference(), op, inputs, in(DType::kF64));
@@ -42,7 +42,7 @@ TEST(BatchNorm, GlobalStatisticsAreSumsOverTheFactor) {
 
 TEST(BatchNorm, AFactorOfZeroMeansNoStatistics) {
   const Values x(Shape{1, 1, 2}, {1, 3});
-  const auto op = make(true, 0.25f);
+  const auto op = make_batch_norm(true, 0.25f);
   const Values y =
       forward(op, {x, Values(Shape{1}, {4}), Values(Shape{1}, {9}), Values(Shape{1}, {0})})[0];
   EXPECT_EQ(y.v, (List{2, 6}));
@@ -50,7 +50,7 @@ TEST(BatchNorm, AFactorOfZeroMeansNoStatistics) {
 
 TEST(BatchNorm, OneElementPerChannel) {
   // Variance 0, and the factor m / (m - 1) is 1.
-  const auto op = make(false, 0.25f);
+  const auto op = make_batch_norm(false, 0.25f);
   OpRunner run(reference(), op, with_statistics(Values(Shape{1, 2}, {5, -7})), in(DType::kF64));
   EXPECT_EQ(run.forward()[0].v, (List{0, 0}));
   EXPECT_EQ(run.source(3).v, List{2});
@@ -60,13 +60,13 @@ TEST(BatchNorm, OneElementPerChannel) {
 TEST(BatchNorm, Gradients) {
   for (const bool use_global : {false, true})
     for (const Shape& shape : {Shape{5, 3}, Shape{3, 2, 7}, Shape{2, 3, 4, 5}, Shape{1, 2, 3, 2}})
-      check_all(make(use_global), with_statistics(random_values(shape, 1, -2, 3)));
+      check_all(make_batch_norm(use_global), with_statistics(random_values(shape, 1, -2, 3)));
 }
 
 TEST(BatchNorm, TwoPassesDoNotCancel) {
   Values x = random_values(Shape{4, 2, 10, 10}, 1);
   for (double& v : x.v) v += 1000;
-  const auto op = make(false);
+  const auto op = make_batch_norm(false);
   const Values y = OpRunner(reference(), op, with_statistics(x)).forward()[0];
   for (int64_t c = 0; c < 2; ++c) {
     double sum = 0, squares = 0;
@@ -81,7 +81,7 @@ TEST(BatchNorm, TwoPassesDoNotCancel) {
 }
 
 TEST(BatchNorm, StatisticsThatMayNotBeWrittenAreLeftAlone) {
-  const auto op = make(false);
+  const auto op = make_batch_norm(false);
   ops::KernelRequest request;
   request.op = &op;
   request.src = {{Shape{2, 1}, Layout{}, true},

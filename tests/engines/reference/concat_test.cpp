@@ -6,7 +6,7 @@ namespace {
 
 using List = std::vector<double>;
 
-ops::Concat make(int axis, int sources) {
+ops::Concat make_concat(int axis, int sources) {
   ops::Concat op;
   op.axis = axis, op.sources = sources;
   return op;
@@ -15,10 +15,10 @@ ops::Concat make(int axis, int sources) {
 TEST(Concat, ByHand) {
   const std::vector<Values> x{Values(Shape{2, 1, 2}, {1, 2, 3, 4}),
                               Values(Shape{2, 2, 2}, {5, 6, 7, 8, 9, 10, 11, 12})};
-  EXPECT_EQ(forward(make(1, 2), x)[0].v, (List{1, 2, 5, 6, 7, 8, 3, 4, 9, 10, 11, 12}));
+  EXPECT_EQ(forward(make_concat(1, 2), x)[0].v, (List{1, 2, 5, 6, 7, 8, 3, 4, 9, 10, 11, 12}));
   const Values dy(Shape{2, 3, 2}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
-  EXPECT_EQ(gradient(make(1, 2), x, 0, 0, dy).v, (List{1, 2, 7, 8}));
-  EXPECT_EQ(gradient(make(1, 2), x, 1, 1, dy).v, (List{3, 4, 5, 6, 9, 10, 11, 12}));
+  EXPECT_EQ(gradient(make_concat(1, 2), x, 0, 0, dy).v, (List{1, 2, 7, 8}));
+  EXPECT_EQ(gradient(make_concat(1, 2), x, 1, 1, dy).v, (List{3, 4, 5, 6, 9, 10, 11, 12}));
 }
 
 TEST(Concat, GradientsAlongEveryAxis) {
@@ -29,14 +29,14 @@ TEST(Concat, GradientsAlongEveryAxis) {
       shape[axis] = s + 1;
       x.push_back(random_values(shape, static_cast<uint32_t>(s)));
     }
-    check_all(make(axis, 3), x);
+    check_all(make_concat(axis, 3), x);
   }
-  check_all(make(1, 1), {random_values(Shape{2, 3}, 1)});
+  check_all(make_concat(1, 1), {random_values(Shape{2, 3}, 1)});
 }
 
 TEST(Concat, ASourceWithNothingInIt) {
   const std::vector<Values> x{Values(Shape{2, 0}), Values(Shape{2, 1}, {1, 2})};
-  EXPECT_EQ(forward(make(1, 2), x)[0].v, (List{1, 2}));
+  EXPECT_EQ(forward(make_concat(1, 2), x)[0].v, (List{1, 2}));
 }
 
 }  // namespace

@@ -6,8 +6,8 @@ namespace {
 
 using Sizes = std::vector<int64_t>;
 
-ops::Convolution make(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation, int64_t groups = 1,
-                      bool bias = true) {
+ops::Convolution make_convolution(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation,
+                                  int64_t groups = 1, bool bias = true) {
   ops::Convolution op;
   op.kernel = std::move(kernel), op.stride = std::move(stride), op.pad = std::move(pad);
   op.dilation = std::move(dilation), op.groups = groups, op.bias = bias;
@@ -65,7 +65,7 @@ void check(const ops::Convolution& op, const Shape& x, int64_t channels) {
 TEST(Convolution, ByHand) {
   // Not flipped: the kernel's right column meets the right neighbour.
   const Values x(Shape{1, 1, 1, 3}, {1, 2, 3}), w(Shape{1, 1, 1, 2}, {10, 1}), b(Shape{1}, {100});
-  const auto op = make({1, 2}, {1, 1}, {0, 1}, {1, 1});
+  const auto op = make_convolution({1, 2}, {1, 1}, {0, 1}, {1, 1});
   EXPECT_EQ(forward(op, {x, w, b})[0].v, (std::vector<double>{101, 112, 123, 130}));
   const Values dy(Shape{1, 1, 1, 4}, {1, 10, 100, 1000});
   EXPECT_EQ(gradient(op, {x, w, b}, 0, 0, dy).v, (std::vector<double>{101, 1010, 10100}));
@@ -74,45 +74,45 @@ TEST(Convolution, ByHand) {
 }
 
 TEST(Convolution, TwoAxes) {
-  check(make({3, 3}, {1, 1}, {1, 1}, {1, 1}), Shape{2, 3, 5, 6}, 4);
+  check(make_convolution({3, 3}, {1, 1}, {1, 1}, {1, 1}), Shape{2, 3, 5, 6}, 4);
 }
 TEST(Convolution, StridesThatLeaveARest) {
-  check(make({3, 2}, {2, 3}, {1, 0}, {1, 1}), Shape{2, 2, 6, 9}, 3);
+  check(make_convolution({3, 2}, {2, 3}, {1, 0}, {1, 1}), Shape{2, 2, 6, 9}, 3);
 }
 TEST(Convolution, AsymmetricKernelAndPadding) {
-  check(make({1, 5}, {1, 2}, {0, 2}, {1, 1}), Shape{1, 2, 3, 7}, 2);
+  check(make_convolution({1, 5}, {1, 2}, {0, 2}, {1, 1}), Shape{1, 2, 3, 7}, 2);
 }
 TEST(Convolution, Dilation) {
-  check(make({3, 2}, {1, 2}, {2, 1}, {2, 3}), Shape{2, 2, 7, 8}, 3);
+  check(make_convolution({3, 2}, {1, 2}, {2, 1}, {2, 3}), Shape{2, 2, 7, 8}, 3);
 }
 TEST(Convolution, Groups) {
-  check(make({2, 2}, {1, 1}, {0, 1}, {1, 1}, 2), Shape{2, 4, 4, 4}, 6);
+  check(make_convolution({2, 2}, {1, 1}, {0, 1}, {1, 1}, 2), Shape{2, 4, 4, 4}, 6);
 }
 TEST(Convolution, OneGroupPerChannel) {
-  check(make({3, 3}, {2, 1}, {1, 1}, {1, 1}, 4), Shape{2, 4, 5, 4}, 4);
+  check(make_convolution({3, 3}, {2, 1}, {1, 1}, {1, 1}, 4), Shape{2, 4, 5, 4}, 4);
 }
 TEST(Convolution, NoBias) {
-  check(make({2, 2}, {1, 1}, {0, 0}, {1, 1}, 1, false), Shape{2, 2, 3, 3}, 2);
+  check(make_convolution({2, 2}, {1, 1}, {0, 0}, {1, 1}, 1, false), Shape{2, 2, 3, 3}, 2);
 }
 TEST(Convolution, NoSpatialAxes) {
-  check(make({}, {}, {}, {}, 2), Shape{3, 4}, 2);
+  check(make_convolution({}, {}, {}, {}, 2), Shape{3, 4}, 2);
 }
 TEST(Convolution, OneSpatialAxis) {
-  check(make({3}, {2}, {2}, {2}), Shape{2, 3, 7}, 2);
+  check(make_convolution({3}, {2}, {2}, {2}), Shape{2, 3, 7}, 2);
 }
 TEST(Convolution, ThreeSpatialAxes) {
-  check(make({2, 1, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2}, 2), Shape{2, 2, 3, 4, 5}, 4);
+  check(make_convolution({2, 1, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2}, 2), Shape{2, 2, 3, 4, 5}, 4);
 }
 TEST(Convolution, PaddingWiderThanTheImage) {
-  check(make({2, 2}, {1, 1}, {3, 4}, {1, 2}), Shape{1, 1, 2, 2}, 2);
+  check(make_convolution({2, 2}, {1, 1}, {3, 4}, {1, 2}), Shape{1, 1, 2, 2}, 2);
 }
 TEST(Convolution, LargeEnoughForSeveralThreads) {
-  const auto op = make({3, 3}, {1, 1}, {1, 1}, {1, 1});
+  const auto op = make_convolution({3, 3}, {1, 1}, {1, 1}, {1, 1});
   EXPECT_EQ(expect_same(reference(), reference(), op, inputs_for(op, Shape{2, 4, 20, 24}, 6)), "");
 }
 
 TEST(Convolution, EitherWeightGradientAlone) {
-  const auto op = make({2, 2}, {1, 1}, {0, 0}, {1, 1});
+  const auto op = make_convolution({2, 2}, {1, 1}, {0, 0}, {1, 1});
   const auto inputs = inputs_for(op, Shape{2, 2, 3, 3}, 2);
   OpRunner run(reference(), op, inputs, in(DType::kF64));
   const Values dy = random_values(run.forward()[0].shape, 9);
@@ -125,7 +125,7 @@ TEST(Convolution, EitherWeightGradientAlone) {
 }
 
 TEST(Convolution, EmptyBatch) {
-  const auto op = make({2, 2}, {1, 1}, {0, 0}, {1, 1});
+  const auto op = make_convolution({2, 2}, {1, 1}, {0, 0}, {1, 1});
   const auto inputs = inputs_for(op, Shape{0, 2, 3, 3}, 2);
   OpRunner run(reference(), op, inputs);
   EXPECT_TRUE(run.forward()[0].v.empty());

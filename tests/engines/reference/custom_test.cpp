@@ -20,7 +20,7 @@ void square_times_gradient(ops::CustomArgs<T>& args) {
   }
 }
 
-ops::Custom make() {
+ops::Custom make_custom() {
   ops::Custom op;
   op.name = "square_times";
   op.shapes = [](std::span<const Shape> src) { return std::vector<Shape>{src[0]}; };
@@ -35,11 +35,11 @@ std::vector<Values> inputs() {
 }
 
 TEST(Custom, ForwardAndGradients) {
-  check_all(make(), inputs());
+  check_all(make_custom(), inputs());
 }
 
 TEST(Custom, AnUnwantedGradientIsAnEmptySpan) {
-  const ops::Custom op = make();
+  const ops::Custom op = make_custom();
   OpRunner run(reference(), op, inputs());
   run.forward();
   const auto both = run.gradient(0, {Values(Shape{3, 4}, 1.0)});
@@ -49,7 +49,7 @@ TEST(Custom, AnUnwantedGradientIsAnEmptySpan) {
 }
 
 TEST(Custom, SeesTheStep) {
-  ops::Custom op = make();
+  ops::Custom op = make_custom();
   op.forward32 = [](ops::CustomArgs<float>& args) {
     std::fill(args.dst[0].begin(), args.dst[0].end(), static_cast<float>(args.step.pass));
   };
@@ -60,7 +60,7 @@ TEST(Custom, SeesTheStep) {
 }
 
 TEST(Custom, AMissingFunctionIsARefusal) {
-  ops::Custom op = make();
+  ops::Custom op = make_custom();
   op.forward64 = nullptr, op.backward32 = nullptr;
   OpRunner exact(reference(), op, inputs(), in(DType::kF64));
   EXPECT_FALSE(exact.accepts());

@@ -6,8 +6,8 @@ namespace {
 
 using Sizes = std::vector<int64_t>;
 
-ops::Deconvolution make(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation, int64_t groups = 1,
-                        bool bias = true) {
+ops::Deconvolution make_deconvolution(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation,
+                                      int64_t groups = 1, bool bias = true) {
   ops::Deconvolution op;
   op.kernel = std::move(kernel), op.stride = std::move(stride), op.pad = std::move(pad);
   op.dilation = std::move(dilation), op.groups = groups, op.bias = bias;
@@ -44,7 +44,7 @@ TEST(Deconvolution, ByHand) {
   // Every input puts its multiple of the kernel down, 2 apart.
   const Values x(Shape{1, 1, 1, 3}, {1, 2, 3}), w(Shape{1, 1, 1, 3}, {100, 10, 1}),
       b(Shape{1}, {1000});
-  auto op = make({1, 3}, {1, 2}, {0, 0}, {1, 1});
+  auto op = make_deconvolution({1, 3}, {1, 2}, {0, 0}, {1, 1});
   EXPECT_EQ(forward(op, {x, w, b})[0].v,
             (std::vector<double>{1100, 1010, 1201, 1020, 1302, 1030, 1003}));
   op.pad = {0, 1};
@@ -56,32 +56,32 @@ TEST(Deconvolution, ByHand) {
 }
 
 TEST(Deconvolution, TwoAxes) {
-  check(make({3, 3}, {2, 2}, {1, 1}, {1, 1}), Shape{2, 3, 4, 3}, 4);
+  check(make_deconvolution({3, 3}, {2, 2}, {1, 1}, {1, 1}), Shape{2, 3, 4, 3}, 4);
 }
 TEST(Deconvolution, Asymmetric) {
-  check(make({1, 5}, {3, 2}, {0, 2}, {1, 1}), Shape{1, 2, 3, 4}, 2);
+  check(make_deconvolution({1, 5}, {3, 2}, {0, 2}, {1, 1}), Shape{1, 2, 3, 4}, 2);
 }
 TEST(Deconvolution, Dilation) {
-  check(make({3, 2}, {1, 2}, {2, 1}, {2, 3}), Shape{2, 2, 4, 3}, 3);
+  check(make_deconvolution({3, 2}, {1, 2}, {2, 1}, {2, 3}), Shape{2, 2, 4, 3}, 3);
 }
 TEST(Deconvolution, Groups) {
-  check(make({2, 2}, {1, 1}, {0, 1}, {1, 1}, 2), Shape{2, 4, 3, 4}, 6);
+  check(make_deconvolution({2, 2}, {1, 1}, {0, 1}, {1, 1}, 2), Shape{2, 4, 3, 4}, 6);
 }
 TEST(Deconvolution, OneGroupPerChannel) {
-  check(make({4, 4}, {2, 2}, {1, 1}, {1, 1}, 3, false), Shape{2, 3, 3, 2}, 3);
+  check(make_deconvolution({4, 4}, {2, 2}, {1, 1}, {1, 1}, 3, false), Shape{2, 3, 3, 2}, 3);
 }
 TEST(Deconvolution, NoSpatialAxes) {
-  check(make({}, {}, {}, {}, 2), Shape{3, 4}, 2);
+  check(make_deconvolution({}, {}, {}, {}, 2), Shape{3, 4}, 2);
 }
 TEST(Deconvolution, OneSpatialAxis) {
-  check(make({3}, {2}, {2}, {2}), Shape{2, 3, 4}, 2);
+  check(make_deconvolution({3}, {2}, {2}, {2}), Shape{2, 3, 4}, 2);
 }
 TEST(Deconvolution, ThreeSpatialAxes) {
-  check(make({2, 1, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2}, 2), Shape{1, 2, 3, 2, 2}, 4);
+  check(make_deconvolution({2, 1, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2}, 2), Shape{1, 2, 3, 2, 2}, 4);
 }
 
 TEST(Deconvolution, EitherWeightGradientAlone) {
-  const auto op = make({2, 2}, {2, 2}, {0, 0}, {1, 1});
+  const auto op = make_deconvolution({2, 2}, {2, 2}, {0, 0}, {1, 1});
   OpRunner run(reference(), op, inputs_for(op, Shape{2, 2, 3, 3}, 2), in(DType::kF64));
   const Values dy = random_values(run.forward()[0].shape, 9);
   const auto both = run.gradient(1, {dy});
@@ -93,7 +93,7 @@ TEST(Deconvolution, EitherWeightGradientAlone) {
 }
 
 TEST(Deconvolution, EmptyBatch) {
-  const auto op = make({2, 2}, {2, 2}, {0, 0}, {1, 1});
+  const auto op = make_deconvolution({2, 2}, {2, 2}, {0, 0}, {1, 1});
   OpRunner run(reference(), op, inputs_for(op, Shape{0, 2, 3, 3}, 2));
   EXPECT_TRUE(run.forward()[0].v.empty());
   EXPECT_EQ(run.gradient(1, {Values{Shape{0, 2, 6, 6}}})[1]->v, std::vector<double>(16, 0.0));

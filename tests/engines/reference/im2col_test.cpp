@@ -7,7 +7,7 @@ namespace {
 
 using Sizes = std::vector<int64_t>;
 
-ops::Im2Col make(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation) {
+ops::Im2Col make_im2col(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation) {
   ops::Im2Col op;
   op.kernel = std::move(kernel), op.stride = std::move(stride), op.pad = std::move(pad);
   op.dilation = std::move(dilation);
@@ -16,7 +16,7 @@ ops::Im2Col make(Sizes kernel, Sizes stride, Sizes pad, Sizes dilation) {
 
 TEST(Im2Col, ByHand) {
   const std::vector<Values> x{Values(Shape{1, 1, 2, 3}, {1, 2, 3, 4, 5, 6})};
-  const auto op = make({2, 1}, {1, 2}, {0, 0}, {1, 1});
+  const auto op = make_im2col({2, 1}, {1, 2}, {0, 0}, {1, 1});
   const Values y = forward(op, x)[0];
   EXPECT_EQ(y.shape, (Shape{1, 2, 1, 2}));
   EXPECT_EQ(y.v, (std::vector<double>{1, 3, 4, 6}));
@@ -26,8 +26,9 @@ TEST(Im2Col, ByHand) {
 
 // Weights times columns are the convolution.
 TEST(Im2Col, IsWhatConvolutionMultiplies) {
-  for (const auto& op : {make({3, 2}, {1, 2}, {1, 0}, {1, 2}), make({3}, {2}, {2}, {2}),
-                         make({2, 1, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2})}) {
+  for (const auto& op :
+       {make_im2col({3, 2}, {1, 2}, {1, 0}, {1, 2}), make_im2col({3}, {2}, {2}, {2}),
+        make_im2col({2, 1, 3}, {1, 2, 1}, {1, 0, 1}, {1, 1, 2})}) {
     Shape x{2, 3}, w{4, 3};
     for (size_t i = 0; i < op.kernel.size(); ++i) x.append(6), w.append(op.kernel[i]);
     const Values image = random_values(x, 1), weights = random_values(w, 2);
@@ -46,7 +47,7 @@ TEST(Im2Col, IsWhatConvolutionMultiplies) {
 }
 
 TEST(Im2Col, LargeEnoughForSeveralThreads) {
-  EXPECT_EQ(expect_same(reference(), reference(), make({3, 3}, {1, 1}, {1, 1}, {1, 1}),
+  EXPECT_EQ(expect_same(reference(), reference(), make_im2col({3, 3}, {1, 1}, {1, 1}, {1, 1}),
                         {random_values(Shape{2, 5, 20, 24}, 1)}),
             "");
 }

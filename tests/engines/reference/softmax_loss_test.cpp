@@ -10,8 +10,8 @@ namespace {
 using List = std::vector<double>;
 using ops::Normalization;
 
-ops::SoftmaxLoss make(Normalization normalization = Normalization::kValid,
-                      std::optional<int> ignore = {}, int axis = 1) {
+ops::SoftmaxLoss make_softmax_loss(Normalization normalization = Normalization::kValid,
+                                   std::optional<int> ignore = {}, int axis = 1) {
   ops::SoftmaxLoss op;
   op.normalization = normalization, op.ignore_label = ignore, op.axis = axis, op.layer = "loss";
   return op;
@@ -25,7 +25,7 @@ Values scores() {
 
 TEST(SoftmaxLoss, ByHand) {
   const Values labels(Shape{2}, {0, 1});
-  const auto op = make();
+  const auto op = make_softmax_loss();
   OpRunner run(reference(), op, {scores(), labels}, in(DType::kF64));
   const auto y = run.forward();
   EXPECT_NEAR(y[0].v[0], (std::log(4.0) + std::log(4.0 / 3)) / 2, 1e-15);
@@ -40,7 +40,9 @@ TEST(SoftmaxLoss, Normalizations) {
   const std::vector<Values> inputs{Values(Shape{2, 4, 3}, 0.0),
                                    Values(Shape{2, 3}, {0, 9, 1, 9, 2, 3})};
   const double sum = 4 * std::log(4.0);
-  const auto loss = [&](Normalization n) { return forward(make(n, 9), inputs)[0].v[0]; };
+  const auto loss = [&](Normalization n) {
+    return forward(make_softmax_loss(n, 9), inputs)[0].v[0];
+  };
   EXPECT_NEAR(loss(Normalization::kFull), sum / 6, 1e-14);
   EXPECT_NEAR(loss(Normalization::kValid), sum / 4, 1e-14);
   EXPECT_NEAR(loss(Normalization::kBatchSize), sum / 2, 1e-14);
@@ -48,7 +50,7 @@ TEST(SoftmaxLoss, Normalizations) {
 }
 
 TEST(SoftmaxLoss, EverythingIgnored) {
-  const auto op = make(Normalization::kValid, -1);
+  const auto op = make_softmax_loss(Normalization::kValid, -1);
   OpRunner run(reference(), op, {scores(), Values(Shape{2}, -1.0)}, in(DType::kF64));
   EXPECT_EQ(run.forward()[0].v[0], 0);
   EXPECT_EQ(run.gradient(0, {Values(Shape{}, {1.0})})[0]->v, List(4, 0.0));
@@ -59,18 +61,18 @@ TEST(SoftmaxLoss, Gradients) {
   Values labels = random_labels(Shape{3, 5}, 2, 4);
   for (const auto n : {Normalization::kFull, Normalization::kValid, Normalization::kBatchSize,
                        Normalization::kNone}) {
-    check_all(make(n), {random_values(x, 1, -2, 2), labels});
-    check_all(make(n, 2), {random_values(x, 1, -2, 2), labels});
+    check_all(make_softmax_loss(n), {random_values(x, 1, -2, 2), labels});
+    check_all(make_softmax_loss(n, 2), {random_values(x, 1, -2, 2), labels});
   }
-  check_all(make(Normalization::kValid, {}, 2),
+  check_all(make_softmax_loss(Normalization::kValid, {}, 2),
             {random_values(Shape{2, 3, 5}, 1), random_labels(Shape{2, 3}, 2, 5)});
-  check_all(make(Normalization::kValid, {}, 0),
+  check_all(make_softmax_loss(Normalization::kValid, {}, 0),
             {random_values(Shape{5, 3}, 1), random_labels(Shape{3}, 2, 5)});
 }
 
 TEST(SoftmaxLoss, ACertainMistakeIsBounded) {
   for (const DType type : {DType::kF32, DType::kF64}) {
-    const auto op = make();
+    const auto op = make_softmax_loss();
     const auto y =
         OpRunner(reference(), op, {Values(Shape{1, 2}, {0, 1000}), Values(Shape{1}, {0})}, in(type))
             .forward();
@@ -80,7 +82,7 @@ TEST(SoftmaxLoss, ACertainMistakeIsBounded) {
 
 TEST(SoftmaxLoss, LabelsAreTruncatedTowardZero) {
   const auto loss = [](List labels) {
-    return forward(make(), {scores(), Values(Shape{2}, std::move(labels))})[0].v[0];
+    return forward(make_softmax_loss(), {scores(), Values(Shape{2}, std::move(labels))})[0].v[0];
   };
   EXPECT_EQ(loss({0.9, 1.2}), loss({0, 1}));
   EXPECT_EQ(loss({-0.9, 1}), loss({0, 1}));
@@ -88,7 +90,7 @@ TEST(SoftmaxLoss, LabelsAreTruncatedTowardZero) {
 
 Error failure(const Values& x, const Values& labels, std::optional<int> ignore = {}) {
   try {
-    forward(make(Normalization::kValid, ignore), {x, labels});
+    forward(make_softmax_loss(Normalization::kValid, ignore), {x, labels});
   } catch (const Error& error) {
     return error;
   }
@@ -112,13 +114,15 @@ TEST(SoftmaxLoss, ALabelThatIsNoNumberIsAnError) {
 }
 
 TEST(SoftmaxLoss, OneLabelPerPosition) {
-  EXPECT_THROW(forward(make(), {scores(), Values(Shape{3}, 0.0)}), LogicError);
+  EXPECT_THROW(forward(make_softmax_loss(), {scores(), Values(Shape{3}, 0.0)}), LogicError);
 }
 
 TEST(SoftmaxLoss, ManyPositions) {  // more than one chunk of the sum
   const std::vector<Values> inputs{random_values(Shape{2, 3, 70, 70}, 1, -2, 2),
                                    random_labels(Shape{2, 70, 70}, 2, 3)};
-  EXPECT_EQ(expect_same(reference(), reference(), make(Normalization::kValid, 1), inputs), "");
+  EXPECT_EQ(
+      expect_same(reference(), reference(), make_softmax_loss(Normalization::kValid, 1), inputs),
+      "");
 }
 
 }  // namespace

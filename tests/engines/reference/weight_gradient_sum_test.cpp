@@ -4,7 +4,8 @@
 namespace crema::test {
 namespace {
 
-ops::WeightGradientSum make(Shape weight, int axis = 1, bool transpose = false) {
+ops::WeightGradientSum make_weight_gradient_sum(Shape weight, int axis = 1,
+                                                bool transpose = false) {
   ops::WeightGradientSum op;
   op.axis = axis, op.transpose = transpose, op.weight = std::move(weight);
   return op;
@@ -14,9 +15,9 @@ TEST(WeightGradientSum, ByHand) {
   const std::vector<Values> inputs{Values(Shape{1, 3}, {1, 2, 3}), Values(Shape{1, 2}, {10, 1}),
                                    Values(Shape{2, 3}, {1, 0, 0, 0, 1, 0}),
                                    Values(Shape{2, 2}, {100, 200, 300, 400})};
-  EXPECT_EQ(forward(make(Shape{2, 3}), inputs)[0].v,
+  EXPECT_EQ(forward(make_weight_gradient_sum(Shape{2, 3}), inputs)[0].v,
             (std::vector<double>{110, 320, 30, 201, 402, 3}));
-  EXPECT_EQ(forward(make(Shape{3, 2}, 1, true), inputs)[0].v,
+  EXPECT_EQ(forward(make_weight_gradient_sum(Shape{3, 2}, 1, true), inputs)[0].v,
             (std::vector<double>{110, 201, 320, 402, 30, 3}));
 }
 
@@ -35,7 +36,7 @@ TEST(WeightGradientSum, IsTheSumOfTheInnerProductsGradients) {
           gradient(product, {inputs[inputs.size() - 2], w}, 1, 1, inputs[inputs.size() - 1]);
       for (size_t i = 0; i < part.v.size(); ++i) expected.v[i] += part.v[i];
     }
-    const Values sum = forward(make(w.shape, 2, transpose), inputs)[0];
+    const Values sum = forward(make_weight_gradient_sum(w.shape, 2, transpose), inputs)[0];
     EXPECT_EQ(sum.shape, w.shape);
     EXPECT_TRUE(near(sum, expected, 1e-12));
   }
