@@ -17,8 +17,7 @@ Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore>
       params_(std::move(params)),
       shared_(std::move(shared)),
       reorderer_(std::move(engines)) {
-  for (auto* arena : {&shared_.arena, &shared_.scratch})
-    if (!*arena) *arena = std::make_shared<SharedArena>();
+  if (!shared_.arena) shared_.arena = std::make_shared<SharedArena>();
   inputs_.resize(plan_->graph->inputs.size(), nullptr);
   input_steps_.resize(inputs_.size());
   owned_.resize(plan_->buffers.size());
@@ -43,7 +42,6 @@ Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore>
 // Before a pass: memory enough, and the addresses anew if something has moved.
 void Executor::settle() {
   shared_.arena->reserve(plan_->arena_bytes);
-  shared_.scratch->reserve(plan_->scratch_bytes);
   if (bound_arena_ == shared_.arena->data() && !rebind_) return;
   for (int i = 0; i < static_cast<int>(plan_->steps.size()); ++i) bind(i);
   bound_arena_ = shared_.arena->data();
@@ -147,6 +145,7 @@ void Executor::bind(int index) {
   for (size_t i = 0; i < step.src.size(); ++i)
     if (step.mutates[i]) bound.mutated[i] = address(step.src[i]);
   if (step.workspace != kNone) bound.workspace = buffer_address(step.workspace);
+  if (step.scratch != kNone) bound.scratch = buffer_address(step.scratch);
 }
 
 void Executor::set_input(size_t i, std::span<const float> values) {
@@ -178,7 +177,7 @@ void Executor::run_piece(int index, int piece, const ops::StepInfo& info) {
   args.diff_src = bound.diff_src;
   args.mutated = bound.mutated;
   args.workspace = bound.workspace;
-  args.scratch = shared_.scratch->data();
+  args.scratch = bound.scratch;
   args.piece = piece;
   args.step = &info;
   plan_->steps[index].kernel->run(args);

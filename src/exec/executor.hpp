@@ -19,7 +19,7 @@ namespace crema::exec {
 
 // What several executors of one net share. Null members: the executor makes its own.
 struct Shared {
-  std::shared_ptr<SharedArena> arena, scratch;
+  std::shared_ptr<SharedArena> arena;
   std::shared_ptr<CarriedStates> carried;  // what the first pass finds
 };
 
@@ -88,7 +88,7 @@ class Executor {
   struct Bound {  // a step's operands as pointers
     std::vector<const void*> src, diff_dst;
     std::vector<void*> dst, diff_src, mutated;
-    void* workspace = nullptr;
+    void *workspace = nullptr, *scratch = nullptr;
   };
   void* address(int tensor) const;
   void* buffer_address(int buffer) const;

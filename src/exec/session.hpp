@@ -118,7 +118,6 @@ class Session {
   Options options_;
   std::shared_ptr<ParamStore> params_;
   std::shared_ptr<CarriedStates> carried_;
-  std::shared_ptr<SharedArena> scratch_;
   std::vector<std::shared_ptr<SharedArena>> arenas_;  // per segment
   std::vector<Variants> variants_;                    // per segment
   std::vector<Variant*> chain_;                       // of this pass, up to where it has come

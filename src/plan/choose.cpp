@@ -171,8 +171,9 @@ class Chooser {
     step.implementation = std::move(chosen.offer.implementation);
     step.refusals = std::move(chosen.refusals);
     step.kernel = std::move(chosen.offer.kernel);
-    step.scratch_bytes = chosen.offer.scratch_bytes;
-    plan_.scratch_bytes = std::max(plan_.scratch_bytes, step.scratch_bytes);
+    const size_t scratch = chosen.offer.scratch_bytes;
+    if (scratch > 0) step.scratch = add_buffer(Storage::kArena, kNone, scratch);
+    plan_.scratch_bytes = std::max(plan_.scratch_bytes, scratch);
     plan_.steps.push_back(std::move(step));
   }
 

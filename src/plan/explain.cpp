@@ -127,7 +127,8 @@ std::string explain(const Plan& plan) {
     if (buffer.storage == Storage::kDerived) derived += buffer.bytes;
   }
   out += fmt::format(
-      "Total: {} steps ({} reorders), arena {}, scratch {}, weights {}, gradients {}, inputs {}, "
+      "Total: {} steps ({} reorders), arena {} (scratch up to {}), weights {}, gradients {}, "
+      "inputs {}, "
       "derived {}\n",
       plan.steps.size(), reorders, bytes_text(plan.arena_bytes), bytes_text(plan.scratch_bytes),
       bytes_text(weights), bytes_text(gradients), bytes_text(inputs), bytes_text(derived));
@@ -164,7 +165,7 @@ std::string explain_memory(const Plan& plan) {
   out += fmt::format("Peak {} at step {}, arena {}. Live there:\n", bytes_text(peak), peak_step,
                      bytes_text(plan.arena_bytes));
   live(peak_step, [&](int b, const Buffer& buffer) {
-    std::string name = "workspace";
+    std::string name = b == plan.steps[peak_step].scratch ? "scratch" : "workspace";
     for (const Tensor& tensor : plan.tensors)
       if (tensor.buffer == b) name = plan.program.values[tensor.value].name;
     out += fmt::format("  {:>10}  offset {:>10}  steps {}..{}  {}\n", bytes_text(buffer.bytes),

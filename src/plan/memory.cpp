@@ -79,7 +79,8 @@ void find_lifetimes(Plan& plan, const PlanOptions& options) {
   for (int i = 0; i < end; ++i) {
     const Step& step = plan.steps[i];
     for_each_tensor(step, [&](int id) { touch(plan.buffers[plan.tensors[id].buffer], i); });
-    if (step.workspace != kNone) touch(plan.buffers[step.workspace], i);
+    for (const int buffer : {step.workspace, step.scratch})
+      if (buffer != kNone) touch(plan.buffers[buffer], i);
   }
   // What is read after the pass lives to its end.
   const auto keep = [&](int value) {

@@ -60,7 +60,7 @@ struct Step {
   std::vector<bool> mutates;  // per source: the kernel updates it in place
   int workspace = kNone;      // buffer
   int pieces = 1;             // the kernel runs so often: diff_src[1] is handed out in pieces
-  size_t scratch_bytes = 0;
+  int scratch = kNone;        // buffer of this step alone
   double flops = 0;
 };
 
@@ -82,7 +82,8 @@ struct Plan {
   std::vector<Step> steps;
   int derived_steps = 0;  // steps [0, derived_steps) run only after parameters have changed
   int forward_steps = 0;  // steps [derived_steps, forward_steps) are the forward pass
-  size_t arena_bytes = 0, scratch_bytes = 0;
+  size_t arena_bytes = 0;
+  size_t scratch_bytes = 0;  // in the arena: what the step that needs most scratch memory needs
   // Per parameter: how the weights rest; empty where neither the plan nor anybody before decided.
   std::vector<std::optional<Layout>> param_layouts;
   std::vector<int> param_gradients;  // per parameter: tensor with its gradient, or kNone
