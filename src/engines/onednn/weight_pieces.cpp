@@ -12,11 +12,18 @@ using BackwardWeights = dnnl::inner_product_backward_weights;
 constexpr size_t kPieceBytes = size_t{4} << 20;
 constexpr size_t kAlign = 64;
 
-// The fewest equal groups of `blocks` that are small enough.
+// Fewer blocks leave oneDNN's product without work for its threads.
+constexpr int64_t kLeastBlocks = 4;
+
+// The fewest equal groups of `blocks` that are small enough, or as small as is good.
 int64_t count_of(int64_t blocks, size_t bytes) {
-  for (int64_t count = 1; count < blocks; ++count)
-    if (blocks % count == 0 && bytes / static_cast<size_t>(count) <= kPieceBytes) return count;
-  return blocks;
+  int64_t best = 1;
+  for (int64_t count = 1; blocks / count >= kLeastBlocks; ++count) {
+    if (blocks % count != 0) continue;
+    best = count;
+    if (bytes / static_cast<size_t>(count) <= kPieceBytes) break;
+  }
+  return best;
 }
 
 // Its part of the operand's rows is gathered in the scratch memory behind the primitive's own.

@@ -101,7 +101,7 @@ TEST_F(InnerProduct, blocked_weights_serve_all_three_kernels) {
 // Whatever the layout; what is padded stays whole.
 TEST_F(InnerProduct, large_gradients_come_in_pieces_with_the_same_bits) {
   const Case cases[] = {{{6, 256, 6, 6}, 512},       {{6, 1024}, 2048},
-                        {{6, 1024}, 2048, 1, true},  {{6, 2048, 2, 2}, 256, 1, false, false},
+                        {{6, 1024}, 2048, 1, true},  {{6, 2048, 2, 2}, 512, 1, false, false},
                         {{6, 1000}, 2100, 1, false}, {{6, 1000}, 2100, 1, true}};
   int divided = 0;
   for (const Case& c : cases) {
