@@ -3,6 +3,7 @@
 
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
+#include "train/update.hpp"
 
 namespace crema::cli {
 
@@ -12,6 +13,8 @@ int plan(Session& session) {
   options.inputs = input_options(true);
   options.training = phase == caffe::TRAIN;
   options.precision = precision_flag(session);
+  options.hand_out_gradients = options.in_pieces =
+      options.training && train::why_whole_gradients({}, session.context.plan_skip).empty();
   train::Net net(load_model("plan", phase), options, session.context);
   for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
   for (const plan::Plan* made : net.session().plans())

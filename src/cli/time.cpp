@@ -24,13 +24,19 @@ constexpr float kRate = 1e-9f;
 // The times of every step of the plans.
 class StepTimes {
  public:
-  void start() { watch_.restart(); }
+  void start() {
+    watch_.restart();
+    before_pause_ = 0;
+  }
+  // Around what is done between and within steps.
+  void pause() { before_pause_ += watch_.seconds(); }
+  void resume() { watch_.restart(); }
   void step(const plan::Plan& plan, int index) {
     auto& steps = samples_[&plan];
     steps.resize(plan.steps.size());
     std::vector<double>& samples = steps[static_cast<size_t>(index)];
-    if (samples.size() < kMostSamples) samples.push_back(watch_.seconds() * 1e3);
-    watch_.restart();
+    if (samples.size() < kMostSamples) samples.push_back((before_pause_ + watch_.seconds()) * 1e3);
+    start();
   }
   Spread of(const plan::Plan& plan, size_t step) const {
     return spread_of(samples_.at(&plan).at(step));
@@ -38,6 +44,7 @@ class StepTimes {
 
  private:
   Stopwatch watch_;
+  double before_pause_ = 0;
   std::map<const plan::Plan*, std::vector<std::vector<double>>> samples_;
 };
 
@@ -156,13 +163,22 @@ Measured run(train::Net& net, optim::Optimizer* optimizer, bool backward, Sessio
   exec::Session& passes = net.session();
   report::Reporter& say = session.reporter;
   Measured out;
+  double on_the_way = 0;  // ms of updates during the backward pass
+  passes.gradient_ready = [&](const exec::ReadyGradient& ready) {
+    out.steps.pause();
+    const Stopwatch watch;
+    optimizer->step(ready.param, {static_cast<const float*>(ready.data), ready.count}, ready.first);
+    on_the_way += watch.seconds() * 1e3;
+    out.steps.resume();
+  };
   net.feed(0);
   say.info("Performing Forward");
   say.info(fmt::format("Initial loss: {:g}", passes.forward({0, 0, 0})));
   if (backward) {
     say.info("Performing Backward");
+    optimizer->begin(0);
     passes.backward({0, 0, 0});
-    optimizer->update(0);
+    optimizer->finish();
     net.params().changed();
   }
   say.info("*** Benchmark begins ***");
@@ -178,14 +194,21 @@ Measured run(train::Net& net, optim::Optimizer* optimizer, bool backward, Sessio
   for (int i = 1; i <= FLAGS_iterations; ++i) {
     net.feed(i);
     lap(out.forward, [&] { passes.forward({0, i, i}); });
-    if (backward) lap(out.backward, [&] { passes.backward({0, i, i}); });
-    const double both = out.forward.back() + (backward ? out.backward.back() : 0);
-    if (backward) lap(out.update, [&] { optimizer->update(i); });
-    if (backward) net.params().changed();
+    double both = out.forward.back();
+    if (backward) {
+      on_the_way = 0;
+      optimizer->begin(i);
+      lap(out.backward, [&] { passes.backward({0, i, i}); });
+      both += out.backward.back() -= on_the_way;
+      lap(out.update, [&] { optimizer->finish(); });
+      out.update.back() += on_the_way;
+      net.params().changed();
+    }
     if (!session.progress)
       say.info(fmt::format("Iteration: {} forward-backward time: {:g} ms.", i, both));
   }
   passes.observer = nullptr;
+  passes.gradient_ready = nullptr;
   return out;
 }
 

@@ -60,9 +60,10 @@ std::string table(const char* title, const std::vector<TimingRow>& rows, double 
 
 std::string memory_text(const TimingReport& report) {
   const auto mib = [](size_t bytes) { return fmt::format("{:.1f} MiB", bytes / kMebi); };
-  std::string out = fmt::format("Memory: weights {}, gradients {}, arena {}, scratch {}, inputs {}",
-                                mib(report.weights), mib(report.gradients), mib(report.arena),
-                                mib(report.scratch), mib(report.inputs));
+  std::string out =
+      fmt::format("Memory: weights {}, gradients {}, arena {} (scratch up to {}), inputs {}",
+                  mib(report.weights), mib(report.gradients), mib(report.arena),
+                  mib(report.scratch), mib(report.inputs));
   if (report.optimizer > 0) out += ", for updates " + mib(report.optimizer);
   return out + fmt::format("; peak resident {}\n", mib(report.peak_resident));
 }

@@ -47,6 +47,7 @@ nlohmann::json metrics_of(const train::TrainResult& result, train::Trainer& trai
                               {"arena_bytes", r.arena_bytes},
                               {"state_bytes", r.state_bytes}});
   out["arena_bytes"] = trainer.net().session().arena_bytes();
+  out["gradient_bytes"] = trainer.net().params().gradient_bytes();
   out["tests"] = nlohmann::json::array();
   for (const train::TestResult& test : result.tests) {
     nlohmann::json entry{

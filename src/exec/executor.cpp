@@ -17,8 +17,7 @@ Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore>
       params_(std::move(params)),
       shared_(std::move(shared)),
       reorderer_(std::move(engines)) {
-  for (auto* arena : {&shared_.arena, &shared_.scratch})
-    if (!*arena) *arena = std::make_shared<SharedArena>();
+  if (!shared_.arena) shared_.arena = std::make_shared<SharedArena>();
   inputs_.resize(plan_->graph->inputs.size(), nullptr);
   input_steps_.resize(inputs_.size());
   owned_.resize(plan_->buffers.size());
@@ -43,7 +42,6 @@ Executor::Executor(std::shared_ptr<plan::Plan> plan, std::shared_ptr<ParamStore>
 // Before a pass: memory enough, and the addresses anew if something has moved.
 void Executor::settle() {
   shared_.arena->reserve(plan_->arena_bytes);
-  shared_.scratch->reserve(plan_->scratch_bytes);
   if (bound_arena_ == shared_.arena->data() && !rebind_) return;
   for (int i = 0; i < static_cast<int>(plan_->steps.size()); ++i) bind(i);
   bound_arena_ = shared_.arena->data();
@@ -147,6 +145,7 @@ void Executor::bind(int index) {
   for (size_t i = 0; i < step.src.size(); ++i)
     if (step.mutates[i]) bound.mutated[i] = address(step.src[i]);
   if (step.workspace != kNone) bound.workspace = buffer_address(step.workspace);
+  if (step.scratch != kNone) bound.scratch = buffer_address(step.scratch);
 }
 
 void Executor::set_input(size_t i, std::span<const float> values) {
@@ -169,7 +168,7 @@ void Executor::set_input(size_t i, std::span<const float> values) {
   for (const int step : input_steps_[i]) bind(step);
 }
 
-void Executor::run(int index, const ops::StepInfo& info) {
+void Executor::run_piece(int index, int piece, const ops::StepInfo& info) {
   const Bound& bound = bound_[index];
   ops::KernelArgs args;
   args.src = bound.src;
@@ -178,10 +177,33 @@ void Executor::run(int index, const ops::StepInfo& info) {
   args.diff_src = bound.diff_src;
   args.mutated = bound.mutated;
   args.workspace = bound.workspace;
-  args.scratch = shared_.scratch->data();
+  args.scratch = bound.scratch;
+  args.piece = piece;
   args.step = &info;
   plan_->steps[index].kernel->run(args);
+}
+
+void Executor::run(int index, const ops::StepInfo& info) {
+  run_piece(index, 0, info);
   if (observer) observer(index);
+}
+
+// A step after which gradients are complete, of which one may come in pieces.
+void Executor::run_and_hand_out(int index, const ops::StepInfo& info,
+                                std::span<const plan::Ready> ready) {
+  const int pieces = plan_->steps[index].pieces;
+  const auto hand_out = [&](const plan::Ready& gradient, int piece) {
+    const auto param = static_cast<size_t>(gradient.param);
+    const size_t count = (*params_)[param].physical_count() / static_cast<size_t>(gradient.pieces);
+    const size_t first = gradient.pieces > 1 ? static_cast<size_t>(piece) * count : 0;
+    gradient_ready({param, address(gradient.tensor), first, count});
+  };
+  for (int piece = 0; piece < pieces; ++piece) {
+    run_piece(index, piece, info);
+    if (piece + 1 == pieces && observer) observer(index);
+    for (const plan::Ready& gradient : ready)
+      if (gradient.pieces > 1 || piece + 1 == pieces) hand_out(gradient, piece);
+  }
 }
 
 void Executor::run(int begin, int end, const ops::StepInfo& info) {
@@ -229,7 +251,16 @@ double Executor::forward(const ops::StepInfo& step, const plan::Trunk& trunk, Tr
 
 void Executor::backward(const ops::StepInfo& step) {
   settle();
-  run(plan_->forward_steps, static_cast<int>(plan_->steps.size()), step);
+  int done = plan_->forward_steps;
+  const std::vector<plan::Ready>& ready = plan_->ready;
+  for (size_t first = 0, last = 0; first < ready.size(); first = last) {
+    const int index = ready[first].step;
+    while (last < ready.size() && ready[last].step == index) ++last;
+    run(done, index, step);
+    run_and_hand_out(index, step, std::span(ready).subspan(first, last - first));
+    done = index + 1;
+  }
+  run(done, static_cast<int>(plan_->steps.size()), step);
   if (plan_->separate_gradients) add_gradients();
 }
 

@@ -19,8 +19,16 @@ namespace crema::exec {
 
 // What several executors of one net share. Null members: the executor makes its own.
 struct Shared {
-  std::shared_ptr<SharedArena> arena, scratch;
+  std::shared_ptr<SharedArena> arena;
   std::shared_ptr<CarriedStates> carried;  // what the first pass finds
+};
+
+// A parameter's gradient, or a part of it, in the parameter's layout. Parts come in the order of
+// memory, one right after another.
+struct ReadyGradient {
+  size_t param = 0;
+  const void* data = nullptr;
+  size_t first = 0, count = 0;  // elements in memory, padding included
 };
 
 class Executor {
@@ -53,7 +61,8 @@ class Executor {
   double forward(const ops::StepInfo& step, const plan::Trunk& trunk, TrunkMode mode,
                  const Visit& visit);
   // Runs the backward pass of the last forward pass. Parameter gradients are overwritten, or with a
-  // plan of separate gradients added to what is there.
+  // plan of separate gradients added to what is there, or with one that hands them out given to
+  // gradient_ready.
   void backward(const ops::StepInfo& step);
 
   // Row-major copy of a value after a pass: outputs and losses always, other blobs if the plan
@@ -71,12 +80,15 @@ class Executor {
 
   // Called after each step with its index; for timing and debugging. Empty: nothing is called.
   std::function<void(int step)> observer;
+  // Of a plan that hands out gradients: each one when it is complete and the pass has done with the
+  // parameter, which may change then. It is there until this returns.
+  std::function<void(const ReadyGradient& gradient)> gradient_ready;
 
  private:
   struct Bound {  // a step's operands as pointers
     std::vector<const void*> src, diff_dst;
     std::vector<void*> dst, diff_src, mutated;
-    void* workspace = nullptr;
+    void *workspace = nullptr, *scratch = nullptr;
   };
   void* address(int tensor) const;
   void* buffer_address(int buffer) const;
@@ -84,6 +96,8 @@ class Executor {
   void settle();
   void run(int begin, int end, const ops::StepInfo& step);
   void run(int index, const ops::StepInfo& step);
+  void run_piece(int index, int piece, const ops::StepInfo& step);
+  void run_and_hand_out(int index, const ops::StepInfo& step, std::span<const plan::Ready> ready);
   double loss() const;
   void fill_constants();
   void allocate_carried();

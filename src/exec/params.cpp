@@ -35,6 +35,13 @@ int ParamStore::find(const std::string& name) const {
   return -1;
 }
 
+size_t ParamStore::gradient_bytes() const {
+  size_t bytes = 0;
+  for (const auto& param : params_)
+    if (param->has_gradient()) bytes += param->desc().bytes();
+  return bytes;
+}
+
 std::vector<float> ParamStore::to_plain(size_t i, const void* physical) const {
   const TensorDesc& desc = params_[i]->desc();
   const size_t count = static_cast<size_t>(desc.shape.count());

@@ -46,6 +46,8 @@ class ParamStore {
   size_t size() const { return params_.size(); }
   Parameter& operator[](size_t i) const { return *params_[i]; }
   int find(const std::string& name) const;  // -1 if there is none
+  // Of gradients that are kept; those that are handed out are in the arena.
+  size_t gradient_bytes() const;
 
   // Row-major copies, whatever the layout. `physical` is any memory in parameter i's layout (its
   // value, its gradient, an optimizer slot).

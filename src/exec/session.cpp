@@ -38,10 +38,7 @@ std::string text_of(const NetShapes& shapes, const graph::Graph& graph) {
 }  // namespace
 
 Session::Session(Build build, plan::Engines engines, Options options)
-    : build_(std::move(build)),
-      engines_(std::move(engines)),
-      options_(std::move(options)),
-      scratch_(std::make_shared<SharedArena>()) {
+    : build_(std::move(build)), engines_(std::move(engines)), options_(std::move(options)) {
   plan_first();
 }
 
@@ -55,6 +52,8 @@ void Session::plan_first() {
                                                              : options_.planning.param_layouts;
   layouts.resize(graph_->params.size());
   std::vector<std::shared_ptr<plan::Plan>> plans;
+  // A segment above may not change a parameter that one below still reads.
+  options_.planning.hand_out_gradients &= segments == 1;
   plan::PlanOptions planning = options_.planning;
   for (int s = 0; s < segments; ++s) {
     planning.segment = s;
@@ -86,22 +85,22 @@ void Session::replan(Build build) {
   first_.clear();
   variants_.clear();
   arenas_.clear();
-  scratch_ = std::make_shared<SharedArena>();
   graph_ = build_({});
   for (size_t p = 0; p < params_->size(); ++p)
-    if (graph_->params[p].gradient == kNone) (*params_)[p].release_gradient();
+    if (graph_->params[p].gradient == kNone || hands_out_gradients())
+      (*params_)[p].release_gradient();
   plan_first();
 }
 
 std::unique_ptr<Executor> Session::make_executor(std::shared_ptr<plan::Plan> plan, int segment) {
   ++plans_made_;
   const plan::Plan* p = plan.get();
-  auto run =
-      std::make_unique<Executor>(std::move(plan), params_, engines_,
-                                 Shared{arenas_[static_cast<size_t>(segment)], scratch_, carried_});
+  auto run = std::make_unique<Executor>(std::move(plan), params_, engines_,
+                                        Shared{arenas_[static_cast<size_t>(segment)], carried_});
   run->observer = [this, p](int step) {
     if (observer) observer(*p, step);
   };
+  run->gradient_ready = [this](const ReadyGradient& gradient) { gradient_ready(gradient); };
   return run;
 }
 

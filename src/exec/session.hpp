@@ -78,6 +78,8 @@ class Session {
   ParamStore& params() const { return *params_; }
   const std::shared_ptr<CarriedStates>& carried() const { return carried_; }
   bool separate_gradients() const { return options_.planning.separate_gradients; }
+  // Whether plans hand out gradients, as was asked for: a graph of several segments keeps them.
+  bool hands_out_gradients() const { return options_.planning.hand_out_gradients; }
   // The plans of the present shapes, one per segment; of segments not yet run, for all rows.
   std::vector<const plan::Plan*> plans() const;
   size_t plans_made() const { return plans_made_; }
@@ -86,6 +88,8 @@ class Session {
 
   // Called after each step. Empty: nothing is called.
   std::function<void(const plan::Plan& plan, int step)> observer;
+  // As Executor's; must be set before backward() where hands_out_gradients().
+  std::function<void(const ReadyGradient& gradient)> gradient_ready;
 
  private:
   struct Variant {
@@ -114,7 +118,6 @@ class Session {
   Options options_;
   std::shared_ptr<ParamStore> params_;
   std::shared_ptr<CarriedStates> carried_;
-  std::shared_ptr<SharedArena> scratch_;
   std::vector<std::shared_ptr<SharedArena>> arenas_;  // per segment
   std::vector<Variants> variants_;                    // per segment
   std::vector<Variant*> chain_;                       // of this pass, up to where it has come

@@ -37,6 +37,7 @@ struct KernelArgs {
   std::span<void* const> mutated;  // per source: writable pointer if the op mutates it, else null
   void* workspace = nullptr;
   void* scratch = nullptr;
+  int piece = 0;  // which one to compute, of a kernel that was offered in pieces
   const StepInfo* step = nullptr;
 };
 
@@ -91,6 +92,7 @@ struct KernelRequest {
   bool training = false;          // forward: gradient parts will follow (a workspace may be needed)
   std::vector<Operand> src, dst;  // in a gradient part: as the forward kernel agreed
   std::vector<Operand> diff_dst, diff_src;  // empty in a forward request
+  bool in_pieces = false;  // diff_src[1] may come in pieces, in the layout that it has
 };
 
 struct Offer {
@@ -103,6 +105,9 @@ struct Offer {
   size_t workspace_bytes = 0;  // written forward, read by parts that say reads_workspace
   size_t scratch_bytes = 0;    // needed during run() only; contents do not matter
   std::string implementation;  // "jit:avx2", "direct"
+  // Run so often, the kernel writes one of as many equal pieces of diff_src[1] each time, in the
+  // order of memory; diff_src[1] is then where the piece goes. All else is there after the last.
+  int pieces = 1;
 };
 
 struct Refusal {

@@ -158,7 +158,8 @@ double Optimizer::momentum(size_t param, int64_t t) const {
   return g.momentum.at(t, g.policy->rate(t));
 }
 
-void Optimizer::step(size_t p, int64_t t) {
+void Optimizer::apply(size_t p, std::span<const float> gradient, size_t first) {
+  const int64_t t = update_;
   const Param& param = params_[p];
   const ParamSettings& settings = param.settings;
   const Group& g = group(p);
@@ -166,7 +167,7 @@ void Optimizer::step(size_t p, int64_t t) {
   StepInfo info;
   info.policy_rate = g.policy->rate(t);
   info.rate = rate(p, t);
-  info.step_count = step_counts_[p]++;
+  info.step_count = step_counts_[p];
   info.gradient_scale = clipper_.scale(p) / iter_size_;
   if (clipper_.value() > 0) {
     info.clip_value = clipper_.value();
@@ -177,25 +178,53 @@ void Optimizer::step(size_t p, int64_t t) {
   (g.l1 ? info.l1 : info.l2) = weight_decay(p, t);
   info.momentum = momentum(p, t);
   info.momentum_scale = g.policy->momentum_scale(t);
-  const std::span<float> taken = steps_.empty() ? std::span<float>() : steps_[p];
   if (adjust) adjust(p, info);
-  g.update->step({param.value, param.gradient, slots_[p], taken}, info);
+  const size_t count = gradient.size();
+  const std::span<float> taken =
+      steps_.empty() ? std::span<float>() : std::span(steps_[p]).subspan(first, count);
+  if (count == param.value.size()) {
+    g.update->step({param.value, gradient, slots_[p], taken}, info);
+  } else {
+    CREMA_CHECK(g.update->elementwise(), param.name + ": its optimizer needs the whole gradient");
+    std::vector<std::span<float>> slots;
+    for (const std::span<float> slot : slots_[p]) slots.push_back(slot.subspan(first, count));
+    g.update->step({param.value.subspan(first, count), gradient, slots, taken}, info);
+  }
+  if (first + count == param.value.size()) ++step_counts_[p];
+}
+
+void Optimizer::begin(int64_t t) {
+  update_ = t;
+  stepped_.assign(params_.size(), 0);
+  prepare(t);
+  clipper_.measure(t, params_);
+}
+
+void Optimizer::step(size_t p, std::span<const float> gradient, size_t first) {
+  const size_t count = params_[p].value.size();
+  CREMA_CHECK(gradient.size() <= count - first, params_[p].name + ": sizes differ");
+  CREMA_CHECK(stepped_[p] == first, params_[p].name + " is updated twice, or in no order");
+  stepped_[p] += gradient.size();
+  if (!params_[p].settings.freeze.at(update_) && !gradient.empty())
+    apply(p, gradient, first);
+  else if (!steps_.empty())
+    std::fill(steps_[p].begin(), steps_[p].end(), 0.0f);
+}
+
+UpdateReport Optimizer::finish() {
+  for (size_t p = 0; p < params_.size(); ++p)
+    if (stepped_[p] == 0) step(p, params_[p].gradient);
+  ema_.update(params_);
+  UpdateReport report;
+  report.rate = policy().rate(update_);
+  report.gradient_norm = clipper_.largest_norm();
+  report.clip_scale = clipper_.largest_scale();
+  return report;
 }
 
 UpdateReport Optimizer::update(int64_t t) {
-  UpdateReport report;
-  report.rate = policy().rate(t);
-  prepare(t);
-  clipper_.measure(t, params_);
-  report.gradient_norm = clipper_.largest_norm();
-  report.clip_scale = clipper_.largest_scale();
-  for (size_t p = 0; p < params_.size(); ++p)
-    if (!params_[p].settings.freeze.at(t) && !params_[p].gradient.empty())
-      step(p, t);
-    else if (!steps_.empty())
-      std::fill(steps_[p].begin(), steps_[p].end(), 0.0f);
-  ema_.update(params_);
-  return report;
+  begin(t);
+  return finish();
 }
 
 }  // namespace crema::optim

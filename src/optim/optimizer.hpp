@@ -40,8 +40,15 @@ class Optimizer {
   // state has none; one that learns again begins with zeros and a step count of 0. update() does
   // that too.
   void prepare(int64_t t);
-  // Applies update t. Gradients hold the sum of iter_size passes.
+  // Applies update t: begin() and finish(). Gradients hold the sum of iter_size passes.
   UpdateReport update(int64_t t);
+  // The same where a gradient is there only for a while: step() for parameters that have theirs
+  // now, in any order, then finish() for all others. Clipping by norm needs all gradients before
+  // begin(). A gradient may come in pieces, in order, where the rule is elementwise: `first` is the
+  // piece's first element.
+  void begin(int64_t t);
+  void step(size_t param, std::span<const float> gradient, size_t first = 0);
+  UpdateReport finish();
 
   const LrPolicy& policy() const { return *groups_[0]->policy; }  // the solver's own
   const UpdateRule& rule() const { return *groups_[0]->update; }
@@ -65,8 +72,9 @@ class Optimizer {
   // With snapshot_diff: what the last update took off a parameter, zeros before the first.
   std::span<const float> last_step(size_t param) const { return steps_.at(param); }
   size_t state_bytes() const;
-  // Called with every step's numbers before it is made, and may change them: for the learning-rate
-  // finder, and for tests of what watches the updates. Empty: nothing is called.
+  // Called with every step's numbers before it is made (with each piece of it), and may change
+  // them: for the learning-rate finder, and for tests of what watches the updates. Empty: nothing
+  // is called.
   std::function<void(size_t param, StepInfo& info)> adjust;
   int64_t step_count(size_t param) const { return step_counts_.at(param); }
   // Of a parameter without state it is 0 and stays so.
@@ -79,7 +87,7 @@ class Optimizer {
   void check_momentum_correction(const config::SolverConfig& solver, Diagnostics& found) const;
   void give_state(size_t param);
   void take_state(size_t param);
-  void step(size_t param, int64_t t);
+  void apply(size_t param, std::span<const float> gradient, size_t first);
 
   std::vector<Param> params_;
   std::vector<std::unique_ptr<Group>> groups_;
@@ -88,6 +96,8 @@ class Optimizer {
   std::vector<std::vector<std::span<float>>> slots_;  // [param][slot]
   std::vector<std::vector<float>> steps_;             // [param]; empty without snapshot_diff
   std::vector<int64_t> step_counts_;
+  int64_t update_ = 0;           // that has begun
+  std::vector<size_t> stepped_;  // per parameter: elements in this update
   Clipper clipper_;
   Ema ema_;
   int iter_size_ = 1;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "optim/overlay.hpp"
 
 namespace crema::optim {
 
@@ -20,6 +21,17 @@ std::unique_ptr<UpdateRule> make_rule(const config::SolverConfig& solver) {
   found.guard([&] { rule = entry->make(solver); });
   found.throw_if_any();
   return rule;
+}
+
+bool elementwise(const config::SolverConfig& solver) {
+  Diagnostics ignored;
+  bool all = true;
+  const auto ask = [&](const config::SolverConfig& own) { all &= make_rule(own)->elementwise(); };
+  ignored.guard([&] { ask(solver); });
+  for (int r = 0; r < solver.param.param_rule_size(); ++r)
+    if (solver.param.param_rule(r).has_optimizer())
+      ignored.guard([&] { ask(with_optimizer_of(solver, r)); });
+  return all;
 }
 
 }  // namespace crema::optim

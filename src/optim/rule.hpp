@@ -47,6 +47,8 @@ class UpdateRule {
   virtual void step(const ParamSpans& param, const StepInfo& info) const = 0;
   virtual std::string formula() const = 0;
 
+  // No element's step depends on another element: a parameter may be updated piece by piece.
+  virtual bool elementwise() const { return true; }
   // Its constant momentum; none: it has no such number.
   virtual std::optional<double> momentum() const { return std::nullopt; }
   // What momentum may be; `momentum in RANGE`.
@@ -67,5 +69,7 @@ struct RuleTag {
 // The rule a solver's `type` names ("SGD" if unset). Error / ErrorList{kConfig}, located: unknown,
 // a field of it is wrong, or one is set that only other rules read.
 std::unique_ptr<UpdateRule> make_rule(const config::SolverConfig& solver);
+// Whether all rules of a solver are, its param_rules' too. Mistakes in them are left to others.
+bool elementwise(const config::SolverConfig& solver);
 
 }  // namespace crema::optim

@@ -74,6 +74,7 @@ UpdateCheck::UpdateCheck(const config::SolverConfig& solver, std::vector<bool> s
 void UpdateCheck::before(Optimizer& optimizer, int64_t t, const std::vector<bool>& reached) {
   reached_ = reached;
   const std::vector<Param>& params = optimizer.params();
+  expected_.assign(params.size(), false);
   for (size_t p = 0; p < params.size(); ++p) gradient_norms_[p] = length_of(params[p].gradient);
   for (size_t p = 0; p < params.size(); ++p) {
     const ParamSettings& settings = params[p].settings;
@@ -81,10 +82,9 @@ void UpdateCheck::before(Optimizer& optimizer, int64_t t, const std::vector<bool
     check.state = state_[p];
     check.frozen = settings.freeze.at(t) && !(check.state && settings.live_statistics);
     check.weight = length_of(params[p].value);
-    check.gradient = gradient_norms_[p] / solver_.param.iter_size();
     if (!check.frozen) {
       bits_[p].reset();
-      if (!check.state && !params[p].gradient.empty()) expect(optimizer, p, t);
+      if (!params[p].gradient.empty()) expect(optimizer, p, t, params[p].gradient, 0);
       continue;
     }
     // The last check left the bits of a parameter that has been frozen since.
@@ -93,6 +93,14 @@ void UpdateCheck::before(Optimizer& optimizer, int64_t t, const std::vector<bool
     if (known && *bits_[p] != bits) check.finding = Finding::kFrozenMoved;
     bits_[p] = bits;
   }
+}
+
+void UpdateCheck::before(Optimizer& optimizer, int64_t t, size_t p, std::span<const float> gradient,
+                         size_t first) {
+  if (checks_[p].frozen) return;
+  gradient_norms_[p] =
+      first == 0 ? length_of(gradient) : std::hypot(gradient_norms_[p], length_of(gradient));
+  expect(optimizer, p, t, gradient, first);
 }
 
 // The scale that clipping by norm gives to parameter p's gradients, from the norms measured here.
@@ -118,15 +126,16 @@ const caffe::SolverParameter& UpdateCheck::settings_of(int rule) {
   return settings_.back().second;
 }
 
-StepFacts UpdateCheck::facts_of(Optimizer& optimizer, size_t p, int64_t t) const {
+StepFacts UpdateCheck::facts_of(Optimizer& optimizer, size_t p, int64_t t,
+                                std::span<const float> gradient, size_t first) const {
   const Param& param = optimizer.params()[p];
   const ParamSettings& settings = param.settings;
   const Group& group = optimizer.group(p);
   StepFacts facts;
-  facts.value = param.value;
-  facts.gradient = param.gradient;
+  facts.value = param.value.subspan(first, gradient.size());
+  facts.gradient = gradient;
   for (size_t k = 0; k < group.update->slots().size(); ++k)
-    facts.slots.push_back(optimizer.slot(k, p));
+    facts.slots.push_back(optimizer.slot(k, p).subspan(first, gradient.size()));
   facts.policy_rate = group.policy->rate(t);
   facts.rate = group.policy->rate_of(t, settings.lr_mult.at(t));
   facts.step_count = optimizer.step_count(p);
@@ -152,20 +161,28 @@ void UpdateCheck::choose_blocks(Sample& sample, size_t count) const {
     sample.blocks.push_back(blocks == 1 ? 0 : (count - kBlock) * b / (blocks - 1));
 }
 
-void UpdateCheck::expect(Optimizer& optimizer, size_t p, int64_t t) {
+void UpdateCheck::expect(Optimizer& optimizer, size_t p, int64_t t, std::span<const float> gradient,
+                         size_t first) {
+  checks_[p].gradient = gradient_norms_[p] / solver_.param.iter_size();
+  if (checks_[p].state) return;
+  expected_[p] = true;
   const auto* formula = Registry<StepFormulaTag>::instance().find(optimizer.group(p).type);
   Sample& sample = samples_[p];
-  sample.before.clear();
-  sample.expected.clear();
-  sample.direction.clear();
-  StepFacts facts = facts_of(optimizer, p, t);
+  if (first == 0) {
+    sample.before.clear();
+    sample.expected.clear();
+    sample.direction.clear();
+  }
+  StepFacts facts = facts_of(optimizer, p, t, gradient, first);
   checks_[p].rate = facts.rate;
   if (formula == nullptr) return;
   facts.solver = &settings_of(optimizer.group(p).rule);
   const ElementFormula step = (*formula)(facts);
-  choose_blocks(sample, facts.value.size());
-  for (const size_t begin : sample.blocks)
-    for (size_t i = begin; i < begin + sample.block; ++i) {
+  choose_blocks(sample, optimizer.params()[p].value.size());
+  const size_t end = first + gradient.size();
+  for (const size_t block : sample.blocks)
+    for (size_t at = std::max(block, first); at < std::min(block + sample.block, end); ++at) {
+      const size_t i = at - first;
       const ElementStep s = step(i);
       const double w = facts.value[i];
       sample.before.push_back(facts.value[i]);
@@ -220,7 +237,7 @@ std::vector<ParamCheck> UpdateCheck::after(const Optimizer& optimizer, int64_t t
       if (bits_of(params[p].value) != *bits_[p]) check.finding = Finding::kFrozenMoved;
       continue;
     }
-    if (check.state || params[p].gradient.empty()) {
+    if (!expected_[p]) {
       check.finding = Finding::kUnmeasured;
       continue;
     }

@@ -43,6 +43,10 @@ class UpdateCheck {
   // Around update t. Gradients and state must be what the update will find; `reached`: a gradient
   // is computed for the parameter.
   void before(Optimizer& optimizer, int64_t t, const std::vector<bool>& reached);
+  // Before the step of a parameter whose gradient was not there yet, or of a piece of it that
+  // begins with element `first`.
+  void before(Optimizer& optimizer, int64_t t, size_t param, std::span<const float> gradient,
+              size_t first);
   std::vector<ParamCheck> after(const Optimizer& optimizer, int64_t t);
 
  private:
@@ -52,14 +56,17 @@ class UpdateCheck {
     std::vector<float> before, expected, direction;  // value; value after; per unit of rate
   };
   void choose_blocks(Sample& sample, size_t count) const;
-  void expect(Optimizer& optimizer, size_t p, int64_t t);
-  StepFacts facts_of(Optimizer& optimizer, size_t p, int64_t t) const;
+  void expect(Optimizer& optimizer, size_t p, int64_t t, std::span<const float> gradient,
+              size_t first);
+  StepFacts facts_of(Optimizer& optimizer, size_t p, int64_t t, std::span<const float> gradient,
+                     size_t first) const;
   double clip_scale(const Optimizer& optimizer, size_t p, int64_t t) const;
   void compare(const Param& param, size_t p, ParamCheck& out) const;
   const caffe::SolverParameter& settings_of(int rule);
 
   const config::SolverConfig& solver_;
   std::vector<bool> state_, reached_;
+  std::vector<bool> expected_;                                    // a step is: there is a gradient
   std::vector<std::pair<int, caffe::SolverParameter>> settings_;  // by rule with an optimizer
   std::vector<double> gradient_norms_;                            // of the sum over passes
   std::vector<Sample> samples_;

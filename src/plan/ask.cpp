@@ -23,15 +23,20 @@ Chosen ask(const Engines& engines, const ops::KernelRequest& request) {
   throw LogicError(fmt::format("no engine runs '{}'{}", request.op->kind(), reasons));
 }
 
-void Reorderer::run(const TensorDesc& from, const void* src, const TensorDesc& to,
-                    void* dst) const {
-  const ops::Reorder op;
+Chosen ask_reorder(const Engines& engines, const ops::Op& reorder, const TensorDesc& from,
+                   const TensorDesc& to) {
   ops::KernelRequest request;
-  request.op = &op;
+  request.op = &reorder;
   request.dtype = from.dtype;
   request.src = {{from.shape, from.layout, true}};
   request.dst = {{to.shape, to.layout, true}};
-  const Chosen chosen = ask(engines_, request);
+  return ask(engines, request);
+}
+
+void Reorderer::run(const TensorDesc& from, const void* src, const TensorDesc& to,
+                    void* dst) const {
+  const ops::Reorder op;
+  const Chosen chosen = ask_reorder(engines_, op, from, to);
   const Arena scratch(chosen.offer.scratch_bytes);
   const void* sources[] = {src};
   void* destinations[] = {dst};

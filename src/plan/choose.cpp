@@ -29,6 +29,7 @@ class Chooser {
     for (size_t p = 0; p < graph_.params.size(); ++p)
       if (graph_.params[p].gradient != kNone)
         gradient_of_[graph_.params[p].gradient] = static_cast<int>(p);
+    may_come_in_pieces_ = nodes_in_pieces(graph_, program_, options_);
   }
 
   void run() {
@@ -162,15 +163,7 @@ class Chooser {
 
   void reorder(int from, int to, int layer) {
     static const ops::OpPtr op = std::make_shared<const ops::Reorder>();
-    ops::KernelRequest request;
-    request.op = op.get();
-    request.dtype = options_.dtype;
-    const auto operand = [&](int id) {
-      return ops::Operand{plan_.tensors[id].desc.shape, plan_.tensors[id].desc.layout, true};
-    };
-    request.src = {operand(from)};
-    request.dst = {operand(to)};
-    Chosen chosen = ask(engines_, request);
+    Chosen chosen = ask_reorder(engines_, *op, plan_.tensors[from].desc, plan_.tensors[to].desc);
     Step step;
     step.layer = layer;
     step.op = op;
@@ -185,8 +178,9 @@ class Chooser {
     step.implementation = std::move(chosen.offer.implementation);
     step.refusals = std::move(chosen.refusals);
     step.kernel = std::move(chosen.offer.kernel);
-    step.scratch_bytes = chosen.offer.scratch_bytes;
-    plan_.scratch_bytes = std::max(plan_.scratch_bytes, step.scratch_bytes);
+    const size_t scratch = chosen.offer.scratch_bytes;
+    if (scratch > 0) step.scratch = add_buffer(Storage::kArena, kNone, scratch);
+    plan_.scratch_bytes = std::max(plan_.scratch_bytes, scratch);
     plan_.steps.push_back(std::move(step));
   }
 
@@ -258,7 +252,7 @@ class Chooser {
     for (size_t i = 0; i < n.dst.size(); ++i) step.dst.push_back(result(n.dst[i], offer.dst[i]));
     if (request.training && offer.workspace_bytes > 0)
       step.workspace = add_buffer(Storage::kArena, kNone, offer.workspace_bytes);
-    step.flops = flops_of(n);
+    step.flops = program_.flops(n);
     Agreed& agreed = agreed_[index];
     agreed.engine = chosen.engine;
     agreed.workspace = step.workspace;
@@ -294,6 +288,7 @@ class Chooser {
     const Agreed& agreed = agreed_[n.forward];
     const ops::GradientPart part = n.op->gradient()[n.part];
     ops::KernelRequest request = gradient_request(n, agreed);
+    request.in_pieces = may_come_in_pieces_.contains(index);
     Chosen chosen = part.reads_workspace ? ask({agreed.engine}, request) : ask(engines_, request);
     ops::Offer& offer = chosen.offer;
 
@@ -309,8 +304,12 @@ class Chooser {
         step.diff_dst[i] = version(n.diff_dst[i], offer.diff_dst[i], n.layer);
     for (size_t i = 0; i < n.diff_src.size(); ++i)
       if (n.diff_src[i] != kNone) step.diff_src[i] = result(n.diff_src[i], offer.diff_src[i]);
+    step.pieces = offer.pieces;
+    if (step.pieces > 1)
+      plan_.buffers[plan_.tensors[step.diff_src[1]].buffer].bytes /=
+          static_cast<size_t>(step.pieces);
     if (part.reads_workspace) step.workspace = agreed.workspace;
-    step.flops = flops_of(n);
+    step.flops = program_.flops(n);
     finish(std::move(step), std::move(chosen));
     for (const int v : n.diff_src)
       if (v != kNone) store_gradient(v, n.layer);
@@ -346,16 +345,13 @@ class Chooser {
     return target != gradient_of_.end() ? target->second : program_.values[gradient].param;
   }
 
-  double flops_of(const graph::Node& n) const {
-    std::vector<Shape> shapes;
-    for (const int v : n.src) shapes.push_back(program_.values[v].shape);
-    return n.op->flops(shapes);
+  bool gradients_in_arena() const {
+    return options_.separate_gradients || options_.hand_out_gradients;
   }
-
   // Where a node's result goes: a parameter's gradient straight into its place if the layout fits.
   int result(int value, const Layout& layout) {
     const auto target = gradient_of_.find(value);
-    if (target == gradient_of_.end() || options_.separate_gradients)
+    if (target == gradient_of_.end() || gradients_in_arena())
       return add_stored(value, layout, Storage::kArena, kNone);
     const int p = target->second;
     const bool fits = plan_.tensors[primary(graph_.params[p].value)].desc.layout == layout;
@@ -371,10 +367,9 @@ class Chooser {
     const Layout layout = plan_.tensors[primary(graph_.params[p].value)].desc.layout;
     int stored = versions_[value].front();
     if (plan_.tensors[stored].desc.layout != layout) {
-      const Storage storage =
-          options_.separate_gradients ? Storage::kArena : Storage::kParamGradient;
+      const Storage storage = gradients_in_arena() ? Storage::kArena : Storage::kParamGradient;
       const int written = stored;
-      stored = add_stored(value, layout, storage, options_.separate_gradients ? kNone : p);
+      stored = add_stored(value, layout, storage, gradients_in_arena() ? kNone : p);
       reorder(written, stored, layer);
     }
     plan_.param_gradients[p] = stored;
@@ -389,6 +384,7 @@ class Chooser {
   std::vector<Agreed> agreed_;              // per node
   std::vector<bool> differentiated_;        // per node: gradient parts follow
   std::map<int, int> gradient_of_;          // value -> parameter
+  std::set<int> may_come_in_pieces_;        // nodes whose gradient of a parameter may
 };
 
 }  // namespace

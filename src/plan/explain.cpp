@@ -67,6 +67,33 @@ std::string segment_text(const Plan& plan) {
       graph.values[cut.selector].name, cut.rows);
 }
 
+// Where gradients are, and until when.
+std::string updates_text(const Plan& plan) {
+  if (plan.ready.empty()) return {};
+  size_t bytes = 0, largest = 0;
+  int pieces = 0;
+  for (const Ready& ready : plan.ready) {
+    const size_t own = plan.tensors[ready.tensor].desc.bytes();
+    bytes += own;
+    largest = std::max(largest, own / static_cast<size_t>(ready.pieces));
+    pieces += ready.pieces > 1;
+  }
+  return fmt::format(
+      "Updates: {} parameters, each as soon as its gradient is complete; {} of gradients in the "
+      "arena, one after another, {} of them in pieces; the largest {}\n",
+      plan.ready.size(), bytes_text(bytes), pieces, bytes_text(largest));
+}
+
+// "; then updates conv1/weight, conv1/bias"
+std::string updates_after(const Plan& plan, int step) {
+  std::string out;
+  for (const Ready& ready : plan.ready)
+    if (ready.step == step)
+      out += (out.empty() ? "; then updates " : ", ") + plan.graph->params[ready.param].name +
+             (ready.pieces > 1 ? fmt::format(" in {} pieces", ready.pieces) : "");
+  return out;
+}
+
 }  // namespace
 
 std::string operation_text(const Plan& plan, const Step& step) {
@@ -91,6 +118,7 @@ std::string explain(const Plan& plan) {
     out += describe_step(plan, plan.steps[i]);
     reorders += plan.steps[i].node == kNone;
   }
+  out += updates_text(plan);
   size_t weights = 0, gradients = 0, inputs = 0, derived = 0;
   for (const Buffer& buffer : plan.buffers) {
     if (buffer.storage == Storage::kParamValue) weights += buffer.bytes;
@@ -99,7 +127,8 @@ std::string explain(const Plan& plan) {
     if (buffer.storage == Storage::kDerived) derived += buffer.bytes;
   }
   out += fmt::format(
-      "Total: {} steps ({} reorders), arena {}, scratch {}, weights {}, gradients {}, inputs {}, "
+      "Total: {} steps ({} reorders), arena {} (scratch up to {}), weights {}, gradients {}, "
+      "inputs {}, "
       "derived {}\n",
       plan.steps.size(), reorders, bytes_text(plan.arena_bytes), bytes_text(plan.scratch_bytes),
       bytes_text(weights), bytes_text(gradients), bytes_text(inputs), bytes_text(derived));
@@ -129,14 +158,14 @@ std::string explain_memory(const Plan& plan) {
       peak_step = i;
     }
     const Step& step = plan.steps[i];
-    out += fmt::format("{:>4}  {:>10}  {:<18} {}\n", i, bytes_text(bytes),
+    out += fmt::format("{:>4}  {:>10}  {:<18} {}{}\n", i, bytes_text(bytes),
                        step.layer == kNone ? "" : plan.graph->layers[step.layer].name,
-                       operation_text(plan, step));
+                       operation_text(plan, step), updates_after(plan, i));
   }
   out += fmt::format("Peak {} at step {}, arena {}. Live there:\n", bytes_text(peak), peak_step,
                      bytes_text(plan.arena_bytes));
   live(peak_step, [&](int b, const Buffer& buffer) {
-    std::string name = "workspace";
+    std::string name = b == plan.steps[peak_step].scratch ? "scratch" : "workspace";
     for (const Tensor& tensor : plan.tensors)
       if (tensor.buffer == b) name = plan.program.values[tensor.value].name;
     out += fmt::format("  {:>10}  offset {:>10}  steps {}..{}  {}\n", bytes_text(buffer.bytes),

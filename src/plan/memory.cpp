@@ -52,6 +52,26 @@ void merge(Plan& plan, int index, int from, int into) {
     if (tensor.buffer == target) tensor.buffer = source;
 }
 
+// Where each parameter is ready for its update: its gradient has been written, its value read.
+// Until then the gradient lives.
+void find_ready(Plan& plan) {
+  std::vector<int> last(plan.param_gradients.size(), kNone);
+  for (const Buffer& buffer : plan.buffers)
+    if (buffer.storage == Storage::kParamValue)
+      last[buffer.index] = std::max(last[buffer.index], buffer.last);
+  for (size_t p = 0; p < plan.param_gradients.size(); ++p) {
+    const int tensor = plan.param_gradients[p];
+    if (tensor == kNone) continue;
+    Buffer& gradient = plan.buffers[plan.tensors[tensor].buffer];
+    gradient.last = std::max(gradient.last, last[p]);
+    const Step& step = plan.steps[gradient.last];
+    const bool divided = step.pieces > 1 && step.diff_src[1] == tensor;
+    plan.ready.push_back({gradient.last, static_cast<int>(p), tensor, divided ? step.pieces : 1});
+  }
+  std::stable_sort(plan.ready.begin(), plan.ready.end(),
+                   [](const Ready& a, const Ready& b) { return a.step < b.step; });
+}
+
 }  // namespace
 
 void find_lifetimes(Plan& plan, const PlanOptions& options) {
@@ -59,7 +79,8 @@ void find_lifetimes(Plan& plan, const PlanOptions& options) {
   for (int i = 0; i < end; ++i) {
     const Step& step = plan.steps[i];
     for_each_tensor(step, [&](int id) { touch(plan.buffers[plan.tensors[id].buffer], i); });
-    if (step.workspace != kNone) touch(plan.buffers[step.workspace], i);
+    for (const int buffer : {step.workspace, step.scratch})
+      if (buffer != kNone) touch(plan.buffers[buffer], i);
   }
   // What is read after the pass lives to its end.
   const auto keep = [&](int value) {
@@ -84,6 +105,7 @@ void find_lifetimes(Plan& plan, const PlanOptions& options) {
   for (const auto& [name, value] : graph.input_gradients) keep(value);
   if (options.keep_blobs)
     for (const auto& [name, value] : graph.blobs) keep(value);
+  if (options.hand_out_gradients) return find_ready(plan);
   for (const int tensor : plan.param_gradients) {
     if (tensor == kNone) continue;
     Buffer& buffer = plan.buffers[plan.tensors[tensor].buffer];
@@ -160,7 +182,33 @@ void assign_memory(Plan& plan, bool reuse) {
   plan.arena_bytes = least.value_or(0);
 }
 
+namespace {
+
+// Every gradient is handed out once, when its parameter may change.
+void verify_ready(const Plan& plan) {
+  std::vector<int> handed(plan.graph->params.size(), kNone);
+  for (const Ready& ready : plan.ready) {
+    const Buffer& gradient = plan.buffers[plan.tensors[ready.tensor].buffer];
+    CREMA_CHECK(handed[ready.param] == kNone && ready.step >= plan.forward_steps &&
+                    gradient.first <= ready.step && ready.step <= gradient.last,
+                "a gradient is handed out twice, or when it is not there");
+    CREMA_CHECK(gradient.bytes * ready.pieces == plan.tensors[ready.tensor].desc.bytes(),
+                "a piece of a gradient is handed out as the whole");
+    handed[ready.param] = ready.step;
+  }
+  for (size_t p = 0; p < handed.size(); ++p)
+    CREMA_CHECK((handed[p] != kNone) == (plan.graph->params[p].gradient != kNone),
+                "a gradient is not handed out");
+  for (const Buffer& buffer : plan.buffers)
+    CREMA_CHECK(buffer.storage != Storage::kParamValue || handed[buffer.index] == kNone ||
+                    buffer.last <= handed[buffer.index],
+                "a parameter is read after its update");
+}
+
+}  // namespace
+
 void verify(const Plan& plan) {
+  if (plan.hand_out_gradients) verify_ready(plan);
   std::vector<bool> written(plan.buffers.size(), false);
   for (size_t i = 0; i < plan.buffers.size(); ++i)
     written[i] = plan.buffers[i].storage != Storage::kArena &&

@@ -31,6 +31,10 @@ void recompute(Rewriting& to);
 // they are known.
 bool takes_over(const Rewriting& in, const graph::Node& plain, const graph::Node& fused);
 
+// Nodes whose gradient of a parameter may be handed out piece by piece: nobody reads the parameter
+// afterwards, and the gradient is for the update alone.
+std::set<int> nodes_in_pieces(const graph::Graph& graph, const Program& program,
+                              const PlanOptions& options);
 // Picks a kernel for every node and inserts the reorders between their layouts.
 void choose(Plan& plan, const Engines& engines, const PlanOptions& options);
 // Steps that compute something from parameters alone come first, and run only when those have
@@ -52,5 +56,7 @@ struct Chosen {
   std::vector<std::string> refusals;
 };
 Chosen ask(const Engines& engines, const ops::KernelRequest& request);
+Chosen ask_reorder(const Engines& engines, const ops::Op& reorder, const TensorDesc& from,
+                   const TensorDesc& to);
 
 }  // namespace crema::plan

@@ -8,9 +8,11 @@
 namespace crema::plan {
 
 const std::vector<std::string>& skippable_passes() {
-  // "freeze" is none of this room: see graph::BuildOptions::whole_backward.
-  static const std::vector<std::string> names{
-      "fuse", "copies", "fold", "batch_norm", "post", "recompute", "freeze", "inplace", "memory"};
+  // Two are none of this room: "freeze", see graph::BuildOptions::whole_backward, and "update", see
+  // train::why_whole_gradients().
+  static const std::vector<std::string> names{"fuse",   "copies",    "fold",   "batch_norm",
+                                              "post",   "recompute", "freeze", "inplace",
+                                              "memory", "update"};
   return names;
 }
 
@@ -61,6 +63,9 @@ Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines
   plan.dtype = options.dtype;
   plan.precision = options.precision;
   plan.separate_gradients = options.separate_gradients;
+  plan.hand_out_gradients = options.hand_out_gradients;
+  CREMA_CHECK(!plan.hand_out_gradients || (!plan.separate_gradients && plan.graph->segments() == 1),
+              "gradients of one pass over one segment can be handed out");
   const auto pass = [&](const char* name, auto&& run) {
     const Stopwatch watch;
     run();

@@ -59,8 +59,16 @@ struct Step {
   std::vector<int> src, dst, diff_dst, diff_src;
   std::vector<bool> mutates;  // per source: the kernel updates it in place
   int workspace = kNone;      // buffer
-  size_t scratch_bytes = 0;
+  int pieces = 1;             // the kernel runs so often: diff_src[1] is handed out in pieces
+  int scratch = kNone;        // buffer of this step alone
   double flops = 0;
+};
+
+// After this step a parameter's gradient is complete, and no later one reads its value.
+struct Ready {
+  int step = kNone, param = kNone;
+  int tensor = kNone;  // the gradient, in the parameter's layout
+  int pieces = 1;      // in which it is there, one after another in the same memory
 };
 
 // The plan of one segment of a graph; most graphs have only one.
@@ -75,11 +83,14 @@ struct Plan {
   std::vector<Step> steps;
   int derived_steps = 0;  // steps [0, derived_steps) run only after parameters have changed
   int forward_steps = 0;  // steps [derived_steps, forward_steps) are the forward pass
-  size_t arena_bytes = 0, scratch_bytes = 0;
+  size_t arena_bytes = 0;
+  size_t scratch_bytes = 0;  // in the arena: what the step that needs most scratch memory needs
   // Per parameter: how the weights rest; empty where neither the plan nor anybody before decided.
   std::vector<std::optional<Layout>> param_layouts;
   std::vector<int> param_gradients;  // per parameter: tensor with its gradient, or kNone
   bool separate_gradients = false;   // param_gradients are in the arena: to be added up
+  bool hand_out_gradients = false;   // they are in the arena, each from when it is written to ...
+  std::vector<Ready> ready;          // ... when it is handed out; by step
   std::vector<int> value_tensors;    // per value: a tensor that holds it, or kNone
   std::map<int, int> exports;        // value that another segment reads -> tensor
   std::vector<std::pair<std::string, double>> pass_seconds;
@@ -92,6 +103,10 @@ struct PlanOptions {
   bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
   bool every_value = false;         // nothing is fused: somebody looks at every value of the graph
   bool separate_gradients = false;  // gradients are accumulated over several passes (iter_size)
+  // Each gradient is there only while it is handed out, before the pass is over. For graphs of one
+  // segment, without separate_gradients.
+  bool hand_out_gradients = false;
+  bool in_pieces = false;  // ... and large ones piece by piece, where a kernel can do that
   // Layouts that the parameters have already (a test plan sharing the weights of a train plan).
   std::vector<std::optional<Layout>> param_layouts;
   int segment = 0;  // of the graph: what is planned

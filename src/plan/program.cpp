@@ -20,6 +20,12 @@ int Program::add_value(graph::ValueInfo info) {
   return id;
 }
 
+double Program::flops(const graph::Node& node) const {
+  std::vector<Shape> shapes;
+  for (const int v : node.src) shapes.push_back(values[static_cast<size_t>(v)].shape);
+  return node.op->flops(shapes);
+}
+
 void Program::compact() {
   std::vector<int> place(nodes.size(), kNone);
   std::vector<Node> kept;

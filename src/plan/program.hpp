@@ -25,6 +25,8 @@ struct Program {
   // Drops removed nodes.
   void compact();
   int add_value(graph::ValueInfo info);
+  // Of the node's op; a gradient part counts as much.
+  double flops(const graph::Node& node) const;
 };
 
 // The nodes of one segment.

@@ -16,11 +16,13 @@ bool all_zero(const std::vector<float>& values) {
 
 }  // namespace
 
-// Every parameter that may move has a gradient, if only one of zeros that decay is added to.
+// Every parameter that may move has a gradient, if only one of zeros that decay is added to. Those
+// that are handed out during the pass come with it.
 void Trainer::bind_gradients() {
   for (size_t i = 0; i < net_->params().size(); ++i) {
     const graph::ParamInfo& info = net_->graph().params[i];
-    const bool none = info.state || (info.choice.frozen && info.gradient == graph::kNone);
+    const bool none =
+        info.state || handed_out(i) || (info.choice.frozen && info.gradient == graph::kNone);
     exec::Parameter& memory = net_->params()[i];
     std::span<const float> gradient;
     if (!none) gradient = {static_cast<const float*>(memory.gradient()), memory.physical_count()};

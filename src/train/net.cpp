@@ -43,6 +43,8 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
   session_options_.planning.training = options.training;
   session_options_.planning.precision = options.precision;
   session_options_.planning.separate_gradients = options.separate_gradients;
+  session_options_.planning.hand_out_gradients = options.hand_out_gradients;
+  session_options_.planning.in_pieces = options.in_pieces;
   session_options_.planning.keep_blobs = options.keep_blobs;
   session_options_.planning.every_value = options.every_value;
   session_options_.planning.skip = context.plan_skip;

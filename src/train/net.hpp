@@ -29,6 +29,8 @@ class Net;
 struct NetOptions {
   bool training = false;            // plan the backward pass
   bool separate_gradients = false;  // gradients accumulate over several passes
+  bool hand_out_gradients = false;  // each is there for its parameter's update only
+  bool in_pieces = false;           // ... and may come in pieces
   bool keep_blobs = false;
   ops::Precision precision = ops::Precision::kF32;
   bool every_value = false;   // nothing is fused, for debug_info

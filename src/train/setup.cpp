@@ -10,6 +10,7 @@
 #include "optim/notes.hpp"
 #include "train/precision.hpp"
 #include "train/trainer.hpp"
+#include "train/update.hpp"
 
 namespace crema::train {
 
@@ -135,6 +136,8 @@ void Trainer::build_nets() {
   options.precision =
       options_.precision ? *options_.precision : solver_precision(solver_, context_);
   options.separate_gradients = param_.iter_size() > 1;
+  options.hand_out_gradients = why_whole_gradients(param_, context_.plan_skip).empty();
+  options.in_pieces = optim::elementwise(solver_);
   options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();
   options.run_length = [this](double batches_per_epoch) {
@@ -147,7 +150,7 @@ void Trainer::build_nets() {
   if (const std::string text = net_ ? precision_text(*net_) : ""; !text.empty())
     reporter_.info(text);
   options.training = false;
-  options.separate_gradients = false;
+  options.separate_gradients = options.hand_out_gradients = false;
   options.choose = nullptr;
   options.run_length = nullptr;
   options.trained = net_.get();
@@ -175,6 +178,7 @@ void Trainer::build_optimizer() {
   }
   optimizer_ = std::make_unique<optim::Optimizer>(solver_, std::move(params), run_length_);
   optimizer_->prepare(iteration_);
+  net_->session().gradient_ready = [this](const exec::ReadyGradient& ready) { step(ready); };
   bind_gradients();
   check_metrics();
   std::vector<optim::ParamNote> notes = optim::notes(*optimizer_, solver_);

@@ -67,33 +67,58 @@ void Trainer::iterate() {
     test_all();
   if (stop_) return;
   follow_freeze_times();
-  if (net_->session().separate_gradients()) net_->session().clear_gradients();
-  double loss = 0;
-  for (int i = 0; i < param_.iter_size(); ++i) loss += pass();
-  iteration_loss_ = loss / param_.iter_size();
-  check_finite(iteration_loss_);
-  smooth(iteration_loss_);
-  follow(kTraining, smoothed(), {});
-  if (displays()) display(since_display_.seconds());
-  update();
+  if (net_->session().hands_out_gradients())
+    learn_on_the_way();
+  else
+    learn_afterwards();
   if (options_.signals) handle(options_.signals->poll());
   if (param_.snapshot() > 0 && iteration_ % param_.snapshot() == 0 &&
       result_.state != snapshot_paths().second)
     snapshot();
 }
 
-double Trainer::pass() {
+// The loss decides what the update is, or whether there is one: before any parameter changes.
+void Trainer::learn_on_the_way() {
   const ops::StepInfo info = step_info(batches_);
+  take_loss(forward(info));
+  begin_update();
+  net_->session().backward(info);
+  finish_update();
+}
+
+void Trainer::learn_afterwards() {
+  exec::Session& session = net_->session();
+  if (session.separate_gradients()) session.clear_gradients();
   double loss = 0;
-  if (features_) {
-    loss = features_->forward(first_batch_ + batches_, info);
-    net_->session().backward(info);
-  } else {
-    net_->feed(first_batch_ + batches_);
-    loss = net_->pass(info, param_.debug_info() && displays() ? &reporter_ : nullptr);
+  for (int i = 0; i < param_.iter_size(); ++i) {
+    const ops::StepInfo info = step_info(batches_);
+    if (param_.debug_info() && displays()) {
+      net_->feed(first_batch_ + batches_++);
+      loss += net_->pass(info, &reporter_);
+    } else {
+      loss += forward(info);
+      session.backward(info);
+    }
   }
-  ++batches_;
-  return loss;
+  take_loss(loss / param_.iter_size());
+  begin_update();
+  finish_update();
+}
+
+// Of the next batch.
+double Trainer::forward(const ops::StepInfo& info) {
+  const int64_t batch = first_batch_ + batches_++;
+  if (features_) return features_->forward(batch, info);
+  net_->feed(batch);
+  return net_->forward(info);
+}
+
+void Trainer::take_loss(double loss) {
+  iteration_loss_ = loss;
+  check_finite(loss);
+  smooth(loss);
+  follow(kTraining, smoothed(), {});
+  if (displays()) display(since_display_.seconds());
 }
 
 void Trainer::display(double seconds) {
@@ -103,53 +128,6 @@ void Trainer::display(double seconds) {
   reporter_.emit(report::RateSet{iteration_, optimizer_->policy().rate(iteration_)});
   since_display_.restart();
   last_display_ = iteration_;
-}
-
-void Trainer::start_watching() {
-  histograms_ = std::make_unique<HistogramTaker>(param_.histogram_interval());
-  optimizer_->adjust = options_.adjust;
-  if (param_.verify_interval() == 0) return;
-  verifier_ =
-      std::make_unique<Verifier>(solver_, net_->graph(), *optimizer_, groups_,
-                                 optim::freeze_boundaries(settings_, param_.max_iter()), reporter_);
-}
-
-// The update itself, and what looks at it.
-optim::UpdateReport Trainer::apply() {
-  const bool verify = verifier_ && verifier_->due(iteration_);
-  const bool histograms = histograms_->due(iteration_);
-  if (verify) verifier_->before(iteration_, net_->graph());
-  if (histograms) histograms_->before(net_->params());
-  const optim::UpdateReport done = optimizer_->update(iteration_);
-  if (verify) verifier_->after(iteration_);
-  if (histograms)
-    histograms_->after(iteration_, net_->params(), net_->graph(), param_.iter_size(), reporter_);
-  return done;
-}
-
-void Trainer::update() {
-  const optim::LrPolicy& policy = optimizer_->policy();
-  const int step = policy.current_step(iteration_);
-  if (step > (iteration_ > 0 ? policy.current_step(iteration_ - 1) : 0) &&
-      param_.lr_policy() == "multistep")
-    reporter_.emit(report::RateStepped{iteration_, step});
-  const optim::UpdateReport done = apply();
-  net_->params().changed();
-  if (done.clip_scale < 1)
-    reporter_.emit(
-        report::Clipped{iteration_, done.gradient_norm, param_.clip_gradients(), done.clip_scale});
-  ++iteration_;
-  report::Iterated iterated;
-  iterated.iteration = iteration_;
-  iterated.loss = smoothed();
-  iterated.rate = done.rate;
-  iterated.iteration_loss = iteration_loss_;
-  for (const ParamGroup& group : groups_)
-    iterated.group_rates.push_back(optimizer_->rate(group.members[0], iteration_ - 1));
-  if (done.gradient_norm >= 0) iterated.gradient_norm = done.gradient_norm;
-  iterated.clip_scale = done.clip_scale;
-  reporter_.emit(iterated);
-  if (options_.after_update) options_.after_update(iteration_, iteration_loss_, done.rate);
 }
 
 // Tells the policies that follow a metric of it. `outputs` are those of a test.

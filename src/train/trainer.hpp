@@ -109,12 +109,20 @@ class Trainer {
   bool must_replan(const std::map<std::string, graph::ParamChoice>& choices) const;
 
   void iterate();
-  double pass();
+  void learn_on_the_way();
+  void learn_afterwards();
+  double forward(const ops::StepInfo& info);
+  void take_loss(double loss);
   bool displays() const { return param_.display() > 0 && iteration_ % param_.display() == 0; }
   void display(double seconds);
   void start_watching();
-  void update();
-  optim::UpdateReport apply();
+  // The next update: what looks at it, the steps of parameters that hand out their gradients, then
+  // all others.
+  void begin_update();
+  void step(const exec::ReadyGradient& ready);
+  void finish_update();
+  bool handed_out(size_t param) const;
+  void take_histograms(bool before);
   void follow(int test_net, double loss, const std::vector<report::Output>& outputs);
   void smooth(double loss);
   double smoothed() const;
@@ -153,6 +161,8 @@ class Trainer {
   std::vector<exec::CarriedStates> before_tests_;
   std::unique_ptr<Verifier> verifier_;  // during the run, with a verify_interval
   std::unique_ptr<HistogramTaker> histograms_;
+  std::vector<float> gathered_;                       // a gradient in pieces, for a histogram
+  bool verifies_ = false, takes_histograms_ = false;  // in this update
   Stopwatch watch_, since_display_;
   int64_t last_display_ = 0;
   double iteration_loss_ = 0;

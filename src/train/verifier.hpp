@@ -24,6 +24,11 @@ class Verifier {
   bool due(int64_t t) const;
   // Around update t; `graph` is that of the backward pass before it.
   void before(int64_t t, const graph::Graph& graph);
+  // Before the step of a parameter whose gradient was not there yet, or of a piece of it that
+  // begins with element `first`.
+  void before(int64_t t, size_t param, std::span<const float> gradient, size_t first) {
+    check_.before(optimizer_, t, param, gradient, first);
+  }
   void after(int64_t t);
   int64_t verified() const { return verified_; }
   // What to say when the run ends.

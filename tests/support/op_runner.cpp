@@ -118,6 +118,7 @@ ops::KernelRequest OpRunner::gradient_request(int part,
   request.dtype = options_.dtype;
   request.precision = options_.precision;
   request.training = options_.training;
+  request.in_pieces = options_.in_pieces;
   for (size_t i = 0; i < src_shapes_.size(); ++i) {
     const bool wanted = std::count(wrt.begin(), wrt.end(), static_cast<int>(i)) > 0;
     request.src.push_back({src_shapes_[i], forward_->src[i], true});
@@ -160,7 +161,14 @@ std::vector<std::optional<Values>> OpRunner::run_gradient(
   ops::KernelArgs kernel_args = args.get(options_.step);
   if (rule.reads_workspace) kernel_args.workspace = workspace_->data();
   kernel_args.scratch = scratch->data();
-  offer.kernel->run(kernel_args);
+  pieces_ = offer.pieces;
+  for (kernel_args.piece = 0; kernel_args.piece < pieces_; ++kernel_args.piece) {
+    if (pieces_ > 1) {
+      const size_t bytes = diff_src[1]->memory->bytes() / static_cast<size_t>(pieces_);
+      args.diff_src[1] = diff_src[1]->memory->data() + kernel_args.piece * bytes;
+    }
+    offer.kernel->run(kernel_args);
+  }
   std::vector<std::optional<Values>> out(src_.size());
   for (size_t i = 0; i < out.size(); ++i)
     if (diff_src[i]) out[i] = store(*diff_src[i]);

@@ -38,6 +38,7 @@ struct RunOptions {
   std::vector<std::optional<Layout>> src_layouts{};
   // The incoming gradients lie as the forward destinations do, else plain.
   bool diff_dst_like_dst = false;
+  bool in_pieces = false;  // gradients of weights may come so
 };
 
 class OpRunner {
@@ -66,6 +67,7 @@ class OpRunner {
   bool accepts_gradient(int part);
 
   const std::vector<Shape>& dst_shapes() const { return dst_shapes_; }
+  int pieces() const { return pieces_; }  // of the last gradient()
 
  private:
   struct Buffer {
@@ -123,6 +125,7 @@ class OpRunner {
   std::string refusal_;
   std::vector<Buffer> src_, dst_;  // as the forward kernel agreed
   std::shared_ptr<Arena> workspace_;
+  int pieces_ = 1;
 };
 
 // Runs the op forward and through every gradient part on both engines, in f32 on `subject` (with

@@ -235,6 +235,9 @@ TEST_F(VerifiedRates, fifty_random_solvers_with_a_planted_fault_raise_one) {
     const auto is_victim = [&](size_t p) {
       return trainer_->net().graph().params[p].name == fault.victim;
     };
+    // The third fault looks at gradients where they are kept.
+    context_.plan_skip.clear();
+    if (n % kFaults.size() == 2) context_.plan_skip.insert("update");
     TrainOptions options;
     options.adjust = [&](size_t p, optim::StepInfo& info) {
       if (!is_victim(p) || frozen || info.policy_rate == 0) return;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "engines/onednn/post.hpp"
+#include "engines/onednn/weight_pieces.hpp"
 
 namespace crema::onednn {
 namespace {
@@ -186,6 +187,11 @@ ops::Answer backward_weights(const KernelRequest& request, const ops::InnerProdu
       {DNNL_ARG_DIFF_WEIGHTS, Role::kDiffSrc, 1, desc->diff_weights_desc()}};
   if (bias) bindings.push_back({DNNL_ARG_DIFF_BIAS, Role::kDiffSrc, 2, g.b});
   set_primitive<BackwardWeights>(offer, context, *desc, std::move(bindings));
+  const bool as_it_is = request.diff_src[1].layout.value_or(offer.diff_src[1]) == offer.diff_src[1];
+  const bool rounded = desc->src_desc().data_type() != dnnl::memory::data_type::f32;
+  if (!request.in_pieces || !as_it_is || rounded) return offer;
+  if (const auto pieces = WeightPieces::of(desc->src_desc(), desc->diff_weights_desc(), g.y))
+    offer_pieces(offer, *pieces, bias, *desc, context);
   return offer;
 }
 

@@ -123,4 +123,39 @@ bool padded(const Desc& desc) {
   return !std::equal(desc.data.dims, desc.data.dims + desc.data.ndims, desc.data.padded_dims);
 }
 
+std::optional<OuterAxis> outer_axis(const Desc& desc) {
+  if (!blocked_format(desc) || padded(desc) || desc.data.offset0 != 0) return std::nullopt;
+  const auto blocks = block_sizes(desc);
+  std::optional<OuterAxis> out;
+  size_t elements = 1;
+  for (int axis = 0; axis < desc.data.ndims; ++axis) {
+    const int64_t extent = desc.data.dims[axis] / blocks[static_cast<size_t>(axis)];
+    elements *= static_cast<size_t>(desc.data.dims[axis]);
+    if (extent > 1 && (!out || blocking(desc).strides[axis] > blocking(desc).strides[out->axis]))
+      out = OuterAxis{axis, extent};
+  }
+  return elements * sizeof(float) == desc.get_size() ? out : std::nullopt;
+}
+
+Desc part_of(const Desc& desc, int axis, int64_t count) {
+  Desc out = desc;
+  auto& strides = out.data.format_desc.blocking.strides;
+  out.data.dims[axis] /= count;
+  out.data.padded_dims[axis] /= count;
+  for (int other = 0; other < out.data.ndims; ++other)
+    if (blocking(desc).strides[other] > blocking(desc).strides[axis]) strides[other] /= count;
+  return out;
+}
+
+std::optional<Desc> inner_part(const Desc& rows, int64_t count) {
+  if (!blocked_format(rows) || padded(rows)) return std::nullopt;
+  const auto blocks = block_sizes(rows);
+  const auto& strides = blocking(rows).strides;
+  if (blocks[0] != 1 || rows.data.dims[1] % (blocks[1] * count) != 0) return std::nullopt;
+  if (strides[0] != strides[1] * (rows.data.dims[1] / blocks[1])) return std::nullopt;
+  for (int axis = 2; axis < rows.data.ndims; ++axis)
+    if (rows.data.dims[axis] > 1 && strides[axis] > strides[1]) return std::nullopt;
+  return part_of(rows, 1, count);
+}
+
 }  // namespace crema::onednn

@@ -75,4 +75,15 @@ Desc stored_or_plain(const ops::Operand& operand);
 
 bool padded(const Desc& desc);
 
+// The axis that varies slowest in memory, in blocks. Empty if the tensor is padded or not dense.
+struct OuterAxis {
+  int axis = 0;
+  int64_t blocks = 1;
+};
+std::optional<OuterAxis> outer_axis(const Desc& desc);
+// One of `count` equal parts along an axis, as a dense tensor of its own.
+Desc part_of(const Desc& desc, int axis, int64_t count);
+// The same of axis 1 of a tensor of rows (N, C, ...). Empty if a part is not contiguous in a row.
+std::optional<Desc> inner_part(const Desc& rows, int64_t count);
+
 }  // namespace crema::onednn

@@ -30,6 +30,7 @@ class Lamb : public UpdateRule {
            "u = m / (1 - momentum^n) / (sqrt(v / (1 - momentum2^n)) + delta) + decay * w;  "
            "w -= r * |w| / |u| * u";
   }
+  bool elementwise() const override { return false; }
   std::optional<double> momentum() const override { return beta1_; }
   bool decouples_decay() const override { return true; }
   bool normalises_gradient() const override { return true; }

@@ -34,6 +34,7 @@ class TrustSgd : public UpdateRule {
                      : "h = momentum * h + r * g;  w -= h") +
            (";  r = " + rate);
   }
+  bool elementwise() const override { return false; }
   std::optional<double> momentum() const override { return momentum_; }
   bool accepts_momentum(double value) const override { return value > -1 && value < 1; }
   bool rate_in_velocity() const override { return !outside_; }

@@ -98,6 +98,42 @@ TEST_F(InnerProduct, blocked_weights_serve_all_three_kernels) {
   EXPECT_FALSE(run.forward_offer().src[1].plain());
 }
 
+// Whatever the layout; what is padded stays whole.
+TEST_F(InnerProduct, large_gradients_come_in_pieces_with_the_same_bits) {
+  const Case cases[] = {{{6, 256, 6, 6}, 512},       {{6, 1024}, 2048},
+                        {{6, 1024}, 2048, 1, true},  {{6, 2048, 2, 2}, 512, 1, false, false},
+                        {{6, 1000}, 2100, 1, false}, {{6, 1000}, 2100, 1, true}};
+  int divided = 0;
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.x.text());
+    const ops::InnerProduct op = op_of(c);
+    const auto inputs = inputs_of(c);
+    RunOptions options = c.x.rank() > 2 ? blocked_sources(inputs) : RunOptions{};
+    OpRunner whole(engine, op, inputs, options);
+    const Values dy = random_values(whole.forward()[0].shape, 4);
+    const auto expected = whole.gradient(1, {dy});
+    EXPECT_EQ(whole.pieces(), 1);
+    options.in_pieces = true;
+    OpRunner run(engine, op, inputs, options);
+    run.forward();
+    const auto found = run.gradient(1, {dy});
+    divided += run.pieces() > 1;
+    EXPECT_EQ(found[1]->v == expected[1]->v, true) << run.pieces();
+    EXPECT_EQ(!c.bias || found[2]->v == expected[2]->v, true) << run.pieces();
+  }
+  EXPECT_GE(divided, onednn::has_wide_kernels() ? 4 : 1);
+}
+
+TEST_F(InnerProduct, small_gradients_stay_whole) {
+  const Case c{{6, 512}, 512};
+  RunOptions options;
+  options.in_pieces = true;
+  const ops::InnerProduct op = op_of(c);
+  OpRunner run(engine, op, inputs_of(c), options);
+  run.gradient(1, {random_values(run.forward()[0].shape, 4)});
+  EXPECT_EQ(run.pieces(), 1);
+}
+
 TEST_F(InnerProduct, bias_alone_is_refused) {
   const ops::InnerProduct op = op_of(kCases[0]);
   OpRunner run(engine, op, inputs_of(kCases[0]));
