@@ -14,7 +14,7 @@ int plan(Session& session) {
   options.training = phase == caffe::TRAIN;
   options.precision = precision_flag(session);
   options.hand_out_gradients = options.in_pieces =
-      options.training && train::why_whole_gradients({}, session.context.plan_skip).empty();
+      options.training && !train::needs_whole_gradients({}, session.context.plan_skip);
   train::Net net(load_model("plan", phase), options, session.context);
   for (const std::string& note : net.notes()) std::printf("note: %s\n", note.c_str());
   for (const plan::Plan* made : net.session().plans())

@@ -9,7 +9,7 @@ namespace crema::plan {
 
 const std::vector<std::string>& skippable_passes() {
   // Two are none of this room: "freeze", see graph::BuildOptions::whole_backward, and "update", see
-  // train::why_whole_gradients().
+  // train::needs_whole_gradients().
   static const std::vector<std::string> names{"fuse",   "copies",    "fold",   "batch_norm",
                                               "post",   "recompute", "freeze", "inplace",
                                               "memory", "update"};

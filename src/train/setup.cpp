@@ -136,7 +136,7 @@ void Trainer::build_nets() {
   options.precision =
       options_.precision ? *options_.precision : solver_precision(solver_, context_);
   options.separate_gradients = param_.iter_size() > 1;
-  options.hand_out_gradients = why_whole_gradients(param_, context_.plan_skip).empty();
+  options.hand_out_gradients = !needs_whole_gradients(param_, context_.plan_skip);
   options.in_pieces = optim::elementwise(solver_);
   options.every_value = param_.debug_info();
   options.caffe_compat = param_.caffe_compat();

@@ -1,21 +1,15 @@
 // A trainer's part in updates.
 #include "train/update.hpp"
 
-#include <fmt/format.h>
-
 #include "train/trainer.hpp"
 
 namespace crema::train {
 
-std::string why_whole_gradients(const caffe::SolverParameter& solver,
-                                const std::set<std::string>& plan_skip) {
-  if (plan_skip.contains("update")) return "--plan_skip=update";
-  if (solver.iter_size() > 1)
-    return fmt::format("iter_size: {} adds up the gradients of {} passes", solver.iter_size(),
-                       solver.iter_size());
-  if (solver.clip_gradients() > 0) return "clip_gradients measures all of them together";
-  if (solver.debug_info()) return "debug_info prints them";
-  return {};
+bool needs_whole_gradients(const caffe::SolverParameter& solver,
+                           const std::set<std::string>& plan_skip) {
+  // Summed over passes; measured together; printed.
+  return plan_skip.contains("update") || solver.iter_size() > 1 || solver.clip_gradients() > 0 ||
+         solver.debug_info();
 }
 
 void Trainer::start_watching() {

@@ -8,9 +8,9 @@
 
 namespace crema::train {
 
-// Why a run needs the gradients of all parameters at once, after the pass, as a sentence; "": it
-// does not. `plan_skip`: plan passes that are left out.
-std::string why_whole_gradients(const caffe::SolverParameter& solver,
-                                const std::set<std::string>& plan_skip);
+// Whether a run needs the gradients of all parameters at once, after the pass. `plan_skip`: plan
+// passes that are left out.
+bool needs_whole_gradients(const caffe::SolverParameter& solver,
+                           const std::set<std::string>& plan_skip);
 
 }  // namespace crema::train

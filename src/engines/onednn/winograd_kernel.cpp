@@ -127,9 +127,14 @@ std::optional<Winograd> winograd_for(const ops::Convolution& op, const Shape& x,
 
 bool beats_bf16(const Winograd& w) {
   constexpr int64_t kEnoughChannels = 32;
+  // Products go with in x out, conversions with in + out.
+  constexpr int64_t kProductsPerConversion = 48;
   const int64_t computed = w.tiles() * Winograd::kTile * Winograd::kTile;
   const bool whole_tiles = 10 * w.batch * w.out_h * w.out_w >= 9 * computed;
-  return w.kernel == 5 && whole_tiles && w.in_channels >= kEnoughChannels && !has_tile_kernels();
+  if (!whole_tiles || has_tile_kernels()) return false;
+  if (w.kernel == 5) return w.in_channels >= kEnoughChannels;
+  return w.in_channels * w.out_channels >=
+         kProductsPerConversion * (w.in_channels + w.out_channels);
 }
 
 ops::Answer winograd(const KernelRequest& request, const ops::Convolution& op,

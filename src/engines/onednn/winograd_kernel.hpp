@@ -12,9 +12,9 @@ namespace crema::onednn {
 std::optional<Winograd> winograd_for(const ops::Convolution& op, const Shape& x, const Shape& y);
 
 // Whether it is faster than a direct convolution in bf16, conversions included. Measured on a Zen
-// 4: 5x5 on 27 and 28 positions a side 1.3 to 2 times (1.3 to 3 times slower on 14 and 7, where
-// tiles hang over); 3x3 on 28 and 56 1.1 to 1.4 times, less than converting costs. AMX is another
-// matter.
+// 4, on 27 and more positions a side: 5x5 1.3 to 2 times, 3x3 1.1 to 1.4 times, which pays for
+// converting where there are channels enough; slower on 14 and 7, where tiles hang over. AMX is
+// another matter.
 bool beats_bf16(const Winograd& w);
 
 // Forward, with what follows, or a gradient part.
