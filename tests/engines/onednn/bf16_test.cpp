@@ -90,6 +90,27 @@ TEST_F(Bf16Kernels, nothing_is_rounded_unless_it_may_be) {
   EXPECT_TRUE(run.forward_offer().at_rest.empty());
 }
 
+// Whole tiles of many channels; hanging over; few channels; 5x5.
+TEST_F(Bf16Kernels, where_winograd_is_faster_convolutions_stay_in_single_precision) {
+  if (onednn::has_tile_kernels()) GTEST_SKIP() << "skipped: AMX is faster";
+  const std::pair<Case, bool> cases[] = {
+      {{{1, 96, 28, 28}, 96, {3, 3}, {1, 1}, {1, 1}, {1, 1}}, false},
+      {{{4, 96, 14, 14}, 96, {3, 3}, {1, 1}, {1, 1}, {1, 1}}, true},
+      {{{1, 64, 28, 28}, 96, {3, 3}, {1, 1}, {1, 1}, {1, 1}}, true},
+      {{{1, 64, 28, 28}, 96, {5, 5}, {1, 1}, {2, 2}, {1, 1}}, false},
+  };
+  for (const auto& [c, rounds] : cases) {
+    const auto op = convolution_op<ops::Convolution>(c);
+    const auto x = convolution_sources<ops::Convolution>(c);
+    RunOptions chosen = options(x, 1);
+    chosen.precision = ops::Precision::kBf16;
+    OpRunner run(engine, op, x, chosen);
+    const Layout result = run.forward_offer().dst[0];
+    EXPECT_EQ(!result.plain() && result.opaque()->dtype() == DType::kBf16, rounds)
+        << c.x.text() << " " << op.describe();
+  }
+}
+
 TEST_F(Bf16Kernels, inner_product_rounds_factors_but_not_results) {
   ops::InnerProduct op;
   const std::vector<Values> x = {random_values({6, 32, 3, 3}, 1), random_values({20, 288}, 2),
