@@ -33,6 +33,7 @@ struct NetOptions {
   bool in_pieces = false;           // ... and may come in pieces
   bool keep_blobs = false;
   ops::Precision precision = ops::Precision::kF32;
+  plan::RecomputeOptions recompute;
   bool every_value = false;   // nothing is fused, for debug_info
   bool caffe_compat = false;  // gradients as BVLC's in chains of layers in place
   uint64_t seed = 0;

@@ -276,7 +276,7 @@ TEST(schema, own_types) {
   const std::set<std::string> expected = {
       "CarriedState",       "Cifar10DataParameter",     "FollowerState",
       "GlyphsParameter",    "GlyphsParameter.Alphabet", "GradientScaleParameter",
-      "MnistDataParameter", "SolverParameter.Precision"};
+      "MnistDataParameter", "SolverParameter.Precision",  "SolverParameter.Recompute"};
   EXPECT_EQ(own, expected);
 }
 
