@@ -97,7 +97,7 @@ class Profile {
     for (const auto* list : {&step.src, &step.dst, &step.diff_dst, &step.diff_src}) all(*list);
     touch(step.workspace);
     for (const int id : step.part < 0 ? step.dst : step.diff_src)
-      if (id != kNone) writes_[plan_.tensors[id].buffer].push_back(index);
+      if (id != kNone) writes_[plan_.tensors[id].buffer].emplace_back(index, id);
     for (size_t i = 0; i < step.src.size(); ++i)
       if (step.mutates[i]) mutated_.insert(plan_.tensors[step.src[i]].value);
     if (index < plan_.forward_steps && step.node != kNone && step.part == ops::kForward)
@@ -150,16 +150,22 @@ class Profile {
     return it == touches_.end() ? none : it->second;
   }
 
+  int intact_until(int tensor) const {
+    const int buffer = plan_.tensors[tensor].buffer;
+    if (!in_arena(buffer)) return kNever;
+    const auto found = writes_.find(buffer);
+    if (found == writes_.end()) return plan_.buffers[buffer].last;
+    const auto& writes = found->second;
+    auto next = std::find_if(writes.begin(), writes.end(),
+                             [&](const auto& write) { return write.second == tensor; });
+    if (next != writes.end()) ++next;  // else a view: its source is written
+    return next == writes.end() ? plan_.buffers[buffer].last : next->first;
+  }
+
   // The last step at which a value is there: until its buffer is freed or written over.
   int alive_until(int value) const {
     int out = kNone;
-    for (const int t : tensors_[value]) {
-      const int buffer = plan_.tensors[t].buffer;
-      const auto& written = writes_.find(buffer);
-      const bool twice = written != writes_.end() && written->second.size() > 1;
-      const int end = twice ? written->second[1] : plan_.buffers[buffer].last;
-      out = std::max(out, in_arena(buffer) ? end : kNever);
-    }
+    for (const int t : tensors_[value]) out = std::max(out, intact_until(t));
     if (const auto it = extended_.find(value); it != extended_.end())
       out = std::max(out, it->second);
     return out;
@@ -278,7 +284,7 @@ class Profile {
   std::vector<int> step_of_;                    // per forward node
   std::vector<double> live_;                    // bytes per step
   std::map<int, std::vector<int>> touches_;     // per buffer: the steps that use it
-  std::map<int, std::vector<int>> writes_;      // ... that write it
+  std::map<int, std::vector<std::pair<int, int>>> writes_;  // ... that write it, and as what tensor
   std::map<int, std::vector<int>> views_;       // per result
   std::set<int> mutated_;                       // values
   // Of what was dropped since this plan was made:
@@ -289,7 +295,12 @@ class Profile {
 };
 
 double mib(size_t bytes) {
-  return std::ceil(static_cast<double>(bytes) / 1048576.0 * 10) / 10;
+  return static_cast<double>(bytes) / 1048576.0;
+}
+
+// To what is printed, so that it is enough when it is written as a budget.
+double rounded_up(size_t bytes) {
+  return std::ceil(mib(bytes) * 10) / 10;
 }
 
 class Search {
@@ -340,15 +351,15 @@ class Search {
   [[noreturn]] void refuse() const {
     const RecomputeOptions& wanted = in_.options.recompute;
     throw Error(wanted.code,
-                fmt::format("the memory budget of {:.1f} MiB cannot be kept: activations, gradients "
+                fmt::format("the memory budget of {:g} MiB cannot be kept: activations, gradients "
                             "and scratch memory of this net need {:.1f} MiB at least, with "
                             "everything computed again that is cheap ({:.1f} MiB with nothing)",
-                            static_cast<double>(budget_) / 1048576.0, mib(least_), mib(without_)))
+                            mib(budget_), rounded_up(least_), mib(without_)))
         .at(wanted.place)
         .advise(fmt::format(
             "write {:.1f} or more; a smaller batch_size (with iter_size for the same updates), "
             "precision: BF16 or frozen lower layers need less",
-            mib(least_)));
+            rounded_up(least_)));
   }
 
   const Rewriting& in_;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace crema::train {
 
@@ -25,7 +26,7 @@ plan::RecomputeOptions recompute_options(caffe::SolverParameter::Recompute wante
       break;
     case caffe::SolverParameter::AUTO:
       out.mode = plan::Recompute::kAuto;
-      out.budget = static_cast<size_t>(std::min(mib * kMib, 0x1p62));
+      out.budget = static_cast<size_t>(std::min(std::ceil(mib * kMib), 0x1p62));
       break;
   }
   return out;
