@@ -174,6 +174,7 @@ class Chooser {
   }
 
   void finish(Step step, Chosen chosen) {
+    step.parts = std::move(chosen.offer.parts);
     step.engine = chosen.engine->name();
     step.implementation = std::move(chosen.offer.implementation);
     step.refusals = std::move(chosen.refusals);

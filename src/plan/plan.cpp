@@ -10,9 +10,9 @@ namespace crema::plan {
 const std::vector<std::string>& skippable_passes() {
   // Two are none of this room: "freeze", see graph::BuildOptions::whole_backward, and "update", see
   // train::needs_whole_gradients().
-  static const std::vector<std::string> names{"fuse",   "copies",    "fold",   "batch_norm",
-                                              "post",   "recompute", "freeze", "inplace",
-                                              "memory", "update"};
+  static const std::vector<std::string> names{"fuse",  "copies",    "fold",   "batch_norm",
+                                              "post",  "recompute", "freeze", "inplace",
+                                              "views", "memory",    "update"};
   return names;
 }
 
@@ -92,6 +92,7 @@ Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines
   pass("derived", [&] { hoist_derived(plan, options); });
   pass("lifetimes", [&] { find_lifetimes(plan, options); });
   if (!options.skip.contains("inplace")) pass("inplace", [&] { merge_in_place(plan); });
+  if (!options.skip.contains("views")) pass("views", [&] { put_parts_in_place(plan); });
   pass("memory", [&] { assign_memory(plan, !options.skip.contains("memory")); });
   pass("verify", [&] { verify(plan); });
   pass("prepare", [&] { prepare_kernels(plan); });
