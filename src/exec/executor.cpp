@@ -118,6 +118,8 @@ void* Executor::buffer_address(int index) const {
       return owned_[index]->data();
     case Storage::kInput:
       return const_cast<void*>(inputs_[buffer.index]);
+    case Storage::kPart:
+      return static_cast<std::byte*>(buffer_address(buffer.index)) + buffer.offset;
     case Storage::kOutside: {
       const auto it = outside_.find(buffer.index);
       return it == outside_.end() ? nullptr : const_cast<void*>(it->second);

@@ -95,6 +95,13 @@ struct KernelRequest {
   bool in_pieces = false;  // diff_src[1] may come in pieces, in the layout that it has
 };
 
+// A kernel's inputs lie side by side in its only output, or its outputs in its only input. (Inputs
+// and outputs: src and dst, or diff_dst and diff_src.)
+struct Parts {
+  bool of_output = true;
+  std::map<int, size_t> offsets;  // by operand: of its first byte in the whole
+};
+
 struct Offer {
   std::unique_ptr<Kernel> kernel;
   // Agreed layouts, one per operand; entries the kernel does not touch are ignored.
@@ -108,6 +115,8 @@ struct Offer {
   // Run so often, the kernel writes one of as many equal pieces of diff_src[1] each time, in the
   // order of memory; diff_src[1] is then where the piece goes. All else is there after the last.
   int pieces = 1;
+  // Where this holds with the layouts agreed: if the parts are put there, nothing need be copied.
+  std::optional<Parts> parts;
 };
 
 struct Refusal {

@@ -1,4 +1,4 @@
-// Ops that move data: views, concatenation, layout changes.
+// Ops that move data: views, concatenation and its opposite, layout changes.
 #pragma once
 
 #include "ops/op.hpp"
@@ -37,6 +37,21 @@ struct Concat final : Op {
   bool again_as_a_rule() const override { return true; }
   // One part per source: its slice of diff_dst.
   std::vector<GradientPart> gradient() const override;
+};
+
+// A tensor cut along an axis; the opposite of Concat. Part i is [cuts[i], cuts[i + 1]).
+//   src  x
+//   dst  the parts, cuts.size() - 1 of them
+struct Slice final : Op {
+  int axis = 1;
+  std::vector<int64_t> cuts;  // rising, from 0 to the whole extent
+
+  bool row_wise(int) const override { return axis >= 1; }
+  const char* kind() const override { return "slice"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override;
+  // Zero where a part has no gradient.
+  std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}}}; }
+  std::vector<int> differentiable_dst() const override;
 };
 
 // Rows of a table, a row being everything after axis 0: y[i] = table[index[i]].

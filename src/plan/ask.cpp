@@ -13,6 +13,8 @@ Step step_for(int index, const graph::Node& node) {
   step.op = node.op;
   step.part = node.part;
   step.mutates.assign(node.src.size(), false);
+  if (node.part == ops::kForward)
+    for (const int m : node.op->mutates()) step.mutates[m] = true;
   return step;
 }
 

@@ -39,6 +39,7 @@ class Profile {
     for (int i = 0; i < steps(); ++i) use(i);
     for (size_t b = 0; b < plan.buffers.size(); ++b) {
       const Buffer& buffer = plan.buffers[b];
+      if (buffer.storage == Storage::kPart) whole_.insert(buffer.index);
       if (!in_arena(static_cast<int>(b))) continue;
       const int last = std::min(buffer.last, steps() - 1);
       for (int i = buffer.first; i <= last; ++i) live_[i] += static_cast<double>(buffer.bytes);
@@ -128,7 +129,7 @@ class Profile {
     std::set<int> out;
     for (const int v : family(value))
       for (const int t : tensors_[v])
-        if (in_arena(plan_.tensors[t].buffer)) out.insert(plan_.tensors[t].buffer);
+        if (const int b = plan_.tensors[t].buffer; in_arena(b) && !whole_.contains(b)) out.insert(b);
     return out;
   }
 
@@ -152,6 +153,7 @@ class Profile {
 
   int intact_until(int tensor) const {
     const int buffer = plan_.tensors[tensor].buffer;
+    if (plan_.buffers[buffer].storage == Storage::kPart) return plan_.buffers[buffer].last;
     if (!in_arena(buffer)) return kNever;
     const auto found = writes_.find(buffer);
     if (found == writes_.end()) return plan_.buffers[buffer].last;
@@ -286,7 +288,8 @@ class Profile {
   std::map<int, std::vector<int>> touches_;     // per buffer: the steps that use it
   std::map<int, std::vector<std::pair<int, int>>> writes_;  // ... that write it, and as what tensor
   std::map<int, std::vector<int>> views_;       // per result
-  std::set<int> mutated_;                       // values
+  std::set<int> whole_;    // buffers that others are parts of: no single result frees one
+  std::set<int> mutated_;  // values
   // Of what was dropped since this plan was made:
   std::set<int> dropped_values_;
   std::map<int, int> remade_;    // per value: the step before which it is computed again

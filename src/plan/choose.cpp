@@ -94,11 +94,7 @@ class Chooser {
   }
 
   int add_buffer(Storage storage, int index, size_t bytes) {
-    Buffer buffer;
-    buffer.storage = storage;
-    buffer.index = index;
-    buffer.bytes = bytes;
-    plan_.buffers.push_back(buffer);
+    plan_.buffers.push_back({.storage = storage, .index = index, .bytes = bytes});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
 
@@ -179,6 +175,7 @@ class Chooser {
   }
 
   void finish(Step step, Chosen chosen) {
+    step.parts = std::move(chosen.offer.parts);
     step.engine = chosen.engine->name();
     step.implementation = std::move(chosen.offer.implementation);
     step.refusals = std::move(chosen.refusals);
@@ -230,7 +227,6 @@ class Chooser {
     ops::Offer& offer = chosen.offer;
 
     Step step = step_for(index, n);
-    for (const int m : n.op->mutates()) step.mutates[m] = true;
     for (size_t i = 0; i < n.src.size(); ++i) {
       step.src.push_back(source(n, offer, static_cast<int>(i)));
       const Storage storage = plan_.buffers[plan_.tensors[step.src.back()].buffer].storage;

@@ -213,6 +213,7 @@ void verify(const Plan& plan) {
   for (size_t i = 0; i < plan.buffers.size(); ++i)
     written[i] = plan.buffers[i].storage != Storage::kArena &&
                  plan.buffers[i].storage != Storage::kDerived &&
+                 plan.buffers[i].storage != Storage::kPart &&
                  plan.buffers[i].storage != Storage::kParamGradient;
   for (const Step& step : plan.steps) {
     const auto read = [&](const std::vector<int>& ids) {

@@ -41,6 +41,8 @@ void hoist_derived(Plan& plan, const PlanOptions& options);
 void find_lifetimes(Plan& plan, const PlanOptions& options);
 // Lets a result overwrite an operand that nobody reads afterwards.
 void merge_in_place(Plan& plan);
+// Parts are put into their whole, or taken from there, so that nothing need be copied.
+void put_parts_in_place(Plan& plan);
 // Gives every arena buffer an offset; buffers alive at the same time never overlap.
 void assign_memory(Plan& plan, bool reuse);
 // LogicError if a step reads what nobody wrote, or live buffers overlap.

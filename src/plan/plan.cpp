@@ -10,9 +10,9 @@ namespace crema::plan {
 const std::vector<std::string>& skippable_passes() {
   // Two are none of this room: "freeze", see graph::BuildOptions::whole_backward, and "update", see
   // train::needs_whole_gradients().
-  static const std::vector<std::string> names{"fuse",   "copies",    "fold",   "batch_norm",
-                                              "post",   "recompute", "freeze", "inplace",
-                                              "memory", "update"};
+  static const std::vector<std::string> names{"fuse",  "copies",    "fold",   "batch_norm",
+                                              "post",  "recompute", "freeze", "inplace",
+                                              "views", "memory",    "update"};
   return names;
 }
 
@@ -129,6 +129,7 @@ class Planner {
     pass("derived", [&] { hoist_derived(plan, options_); });
     pass("lifetimes", [&] { find_lifetimes(plan, options_); });
     if (!options_.skip.contains("inplace")) pass("inplace", [&] { merge_in_place(plan); });
+    if (!options_.skip.contains("views")) pass("views", [&] { put_parts_in_place(plan); });
     pass("memory", [&] { assign_memory(plan, !options_.skip.contains("memory")); });
     count_repeated(plan);
     return plan;

@@ -29,15 +29,16 @@ enum class Storage {
   kCarried,        // left by the pass before
   kOutside,        // of another segment's plan
   kDerived,        // computed from parameters, whenever they have changed
+  kPart,           // in another buffer
 };
 
 // A piece of memory and the steps between which its contents matter.
 struct Buffer {
   Storage storage = Storage::kArena;
-  int index = kNone;  // parameter, input, carried state, or value id (constant, outside)
+  int index = kNone;  // parameter, input, carried state, value id (constant, outside), or buffer
   size_t bytes = 0;
   int first = kNone, last = kNone;  // steps; first = kNone: never used
-  size_t offset = 0;
+  size_t offset = 0;                // in the arena, or in the buffer that this is a part of
 };
 
 // A value in one physical layout. A value may have several (a reordered copy each).
@@ -58,10 +59,11 @@ struct Step {
   std::vector<std::string> refusals;  // "onednn: reason", of the engines asked before
   std::unique_ptr<ops::Kernel> kernel;
   std::vector<int> src, dst, diff_dst, diff_src;
-  std::vector<bool> mutates;  // per source: the kernel updates it in place
-  int workspace = kNone;      // buffer
-  int pieces = 1;             // the kernel runs so often: diff_src[1] is handed out in pieces
-  int scratch = kNone;        // buffer of this step alone
+  std::vector<bool> mutates;        // per source: the kernel updates it in place
+  int workspace = kNone;            // buffer
+  int pieces = 1;                   // the kernel runs so often: diff_src[1] is handed out in pieces
+  int scratch = kNone;              // buffer of this step alone
+  std::optional<ops::Parts> parts;  // the kernel copies parts to or from a whole, no more
   double flops = 0;
 };
 

@@ -10,6 +10,20 @@ namespace {
 
 using ops::KernelRequest;
 
+// Where the sources lie in the result, if each lies there in one run.
+std::optional<ops::Parts> parts_of(const KernelRequest& request, int axis,
+                                   const dnnl::concat::primitive_desc& desc) {
+  ops::Parts parts;
+  int64_t begin = 0;
+  for (int i = 0; i < static_cast<int>(request.src.size()); ++i) {
+    const auto runs = runs_of(desc.dst_desc(), axis, begin, desc.src_desc(i));
+    if (!runs || runs->count != 1) return std::nullopt;
+    parts.offsets[i] = static_cast<size_t>(runs->offset);
+    begin += request.src[static_cast<size_t>(i)].shape[axis];
+  }
+  return parts;
+}
+
 // The sources as they lie if oneDNN can copy them side by side so, else all plain.
 ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const Context& context) {
   std::vector<Desc> now, plain;
@@ -36,6 +50,7 @@ ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const C
     bindings.push_back({DNNL_ARG_MULTIPLE_SRC + i, Role::kSrc, i, desc->src_desc(i)});
   }
   offer.dst[0] = layout_of(desc->dst_desc());
+  offer.parts = parts_of(request, op.axis, *desc);
   set_primitive<dnnl::concat>(offer, context, *desc, std::move(bindings));
   return offer;
 }
@@ -57,6 +72,9 @@ ops::Answer backward(const KernelRequest& request, const ops::Concat& op, const 
   ops::Offer offer = blank_offer(request);
   offer.diff_dst[0] = layout_of(whole);
   offer.diff_src[part] = layout_of(slice);
+  const auto runs = runs_of(whole, op.axis, offsets[static_cast<size_t>(op.axis)], slice);
+  if (runs && runs->count == 1)
+    offer.parts = ops::Parts{false, {{request.part, static_cast<size_t>(runs->offset)}}};
   set_primitive<dnnl::reorder>(offer, context, desc,
                                {{DNNL_ARG_FROM, Role::kDiffDst, 0, from},
                                 {DNNL_ARG_TO, Role::kDiffSrc, request.part, slice}});

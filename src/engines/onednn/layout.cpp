@@ -158,4 +158,47 @@ std::optional<Desc> inner_part(const Desc& rows, int64_t count) {
   return part_of(rows, 1, count);
 }
 
+Desc resized(const Desc& desc, int axis, int64_t extent) {
+  Desc out = desc;
+  const int64_t block = block_sizes(desc)[static_cast<size_t>(axis)];
+  const int64_t padded = (extent + block - 1) / block * block;
+  out.data.dims[axis] = extent;
+  out.data.padded_dims[axis] = padded;
+  auto& strides = out.data.format_desc.blocking.strides;
+  for (int other = 0; other < desc.data.ndims; ++other)
+    if (blocking(desc).strides[other] > blocking(desc).strides[axis])
+      strides[other] = strides[other] / desc.data.padded_dims[axis] * padded;
+  return out;
+}
+
+std::optional<Runs> runs_of(const Desc& whole, int axis, int64_t begin, const Desc& part) {
+  if (!blocked_format(whole) || whole.data.offset0 != 0 || whole.data.dims[axis] == 0)
+    return std::nullopt;
+  const int64_t extent = part.data.dims[axis];
+  if (resized(whole, axis, extent) != part) return std::nullopt;
+  const auto blocks = block_sizes(whole);
+  const int64_t block = blocks[static_cast<size_t>(axis)];
+  const bool last = begin + extent == whole.data.dims[axis];
+  if (begin % block != 0 || (!last && extent % block != 0)) return std::nullopt;
+  // Each axis must step over all that come after it, densely. Strides of axes of one block do not
+  // matter.
+  const auto step = [&](int a) { return blocking(whole).strides[a]; };
+  const auto outer = [&](int a) {
+    return whole.data.padded_dims[a] / blocks[static_cast<size_t>(a)];
+  };
+  for (int a = axis + 1; a < whole.data.ndims; ++a)
+    if (outer(a) > 1 && step(a) * outer(a) > step(axis)) return std::nullopt;
+  const int64_t row = step(axis) * outer(axis);
+  int64_t row_stride = row, count = 1;
+  for (int a = axis - 1; a >= 0; --a) {
+    if (outer(a) > 1 && step(a) != row_stride) return std::nullopt;
+    row_stride *= outer(a);
+    count *= outer(a);
+  }
+  const auto bytes = static_cast<int64_t>(dnnl::memory::data_type_size(whole.data_type()));
+  if (count * row * bytes != static_cast<int64_t>(whole.get_size())) return std::nullopt;
+  const int64_t inside = step(axis) * bytes;
+  return Runs{count, row * bytes, (extent + block - 1) / block * inside, begin / block * inside};
+}
+
 }  // namespace crema::onednn

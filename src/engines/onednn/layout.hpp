@@ -85,5 +85,16 @@ std::optional<OuterAxis> outer_axis(const Desc& desc);
 Desc part_of(const Desc& desc, int axis, int64_t count);
 // The same of axis 1 of a tensor of rows (N, C, ...). Empty if a part is not contiguous in a row.
 std::optional<Desc> inner_part(const Desc& rows, int64_t count);
+// The same format for another extent of one axis, dense.
+Desc resized(const Desc& desc, int axis, int64_t extent);
+
+// Where a part of a tensor lies: in runs, one every `stride` bytes from `offset` on. In the part
+// they lie one after another.
+struct Runs {
+  int64_t count = 1, stride = 0, length = 0, offset = 0;  // bytes
+};
+// Of the indices [begin, begin + part's extent) of an axis. Empty if the two are not dense, of one
+// format and split between blocks, or if an axis before this one varies faster than one after it.
+std::optional<Runs> runs_of(const Desc& whole, int axis, int64_t begin, const Desc& part);
 
 }  // namespace crema::onednn

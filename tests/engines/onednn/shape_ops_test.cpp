@@ -1,5 +1,7 @@
-// concat, reorder
+// concat, slice, reorder
 #include "ops/shape_ops.hpp"
+
+#include <gmock/gmock.h>
 
 #include "blocked.hpp"
 
@@ -43,6 +45,67 @@ TEST_F(ShapeOps, concat_keeps_whole_blocks) {
   OpRunner run(engine, op, x, blocked_sources(x, 2));
   EXPECT_EQ(run.forward_offer().src[1], blocked(x[1].shape));
   EXPECT_EQ(run.forward_offer().dst[0], blocked({2, 24, 5, 5}));
+}
+
+TEST_F(ShapeOps, slice_equals_the_reference) {
+  const struct {
+    Shape shape;
+    int axis;
+    std::vector<int64_t> cuts;
+  } cases[] = {{{2, 24, 5, 5}, 1, {0, 8, 24}},
+               {{2, 20, 5, 5}, 1, {0, 8, 16, 20}},
+               {{5, 16, 3, 3}, 0, {0, 1, 5}},
+               {{2, 16, 5, 3}, 2, {0, 1, 5}},
+               {{1, 48, 3, 3}, 1, {0, 16, 48}}};
+  for (const auto& c : cases) {
+    ops::Slice op;
+    op.axis = c.axis;
+    op.cuts = c.cuts;
+    const std::vector<Values> x = {random_values(c.shape, 1)};
+    SCOPED_TRACE(c.shape.text());
+    EXPECT_EQ(expect_same(engine, reference, op, x, 0, blocked_sources(x)), "");
+  }
+}
+
+TEST_F(ShapeOps, parts_have_places_in_the_whole_where_nothing_varies_slower) {
+  const struct {
+    Shape shape;
+    int axis;
+    std::vector<int64_t> cuts;
+    std::map<int, size_t> offsets;
+  } cases[] = {{{1, 24, 5, 5}, 1, {0, 8, 24}, {{0, 0}, {1, 8 * 25 * 4}}},
+               {{3, 8, 5, 5}, 0, {0, 1, 3}, {{0, 0}, {1, 8 * 25 * 4}}},
+               {{2, 24, 5, 5}, 1, {0, 8, 24}, {}}};
+  for (const auto& c : cases) {
+    SCOPED_TRACE(c.shape.text());
+    ops::Slice slice;
+    slice.axis = c.axis;
+    slice.cuts = c.cuts;
+    const std::vector<Values> x = {random_values(c.shape, 1)};
+    OpRunner apart(engine, slice, x, blocked_sources(x));
+    const auto found = apart.forward_offer().parts;
+    ASSERT_EQ(found.has_value(), !c.offsets.empty());
+    std::vector<Values> parts;
+    for (const Shape& shape : slice.infer(std::vector<Shape>{c.shape}))
+      parts.push_back(random_values(shape, 1));
+    const ops::Concat concat = concat_of(c.axis, 2);
+    OpRunner together(engine, concat, parts, blocked_sources(parts, 2));
+    const auto back = together.forward_offer().parts;
+    ASSERT_EQ(back.has_value(), !c.offsets.empty());
+    if (!found) continue;
+    EXPECT_EQ(found->offsets, c.offsets);
+    EXPECT_EQ(back->offsets, c.offsets);
+    EXPECT_TRUE(back->of_output && !found->of_output);
+  }
+}
+
+TEST_F(ShapeOps, slice_refuses_parts_that_begin_within_a_block) {
+  ops::Slice op;
+  op.cuts = {0, 4, 16};
+  const std::vector<Values> x = {random_values({2, 16, 3, 3}, 1)};
+  OpRunner run(engine, op, x, blocked_sources(x));
+  EXPECT_FALSE(run.accepts());
+  EXPECT_THAT(run.refusal(), ::testing::HasSubstr("does not begin with a block of aBcd8b"));
 }
 
 TEST_F(ShapeOps, reorder_there_and_back_changes_no_bit) {
