@@ -16,7 +16,8 @@ int plan(Session& session) {
   options.recompute = recompute_flags();
   options.recompute.compare = true;
   if (!options.training && options.recompute.mode != plan::Recompute::kCheap)
-    throw Error(ErrorCode::kUsage, "--recompute is about the backward pass, which --phase=TEST has not")
+    throw Error(ErrorCode::kUsage,
+                "--recompute is about the backward pass, which --phase=TEST has not")
         .advise("leave one of them out");
   options.hand_out_gradients = options.in_pieces =
       options.training && !train::needs_whole_gradients({}, session.context.plan_skip);

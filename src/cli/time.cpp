@@ -288,7 +288,8 @@ void check_flags(const Session& session) {
     throw Error(ErrorCode::kUsage, "--phase=TEST updates nothing: it needs no --solver")
         .advise("name the net with --model");
   if (recompute_flags().mode != plan::Recompute::kCheap && phase_flag() == caffe::TEST)
-    throw Error(ErrorCode::kUsage, "--recompute is about the backward pass, which --phase=TEST has not")
+    throw Error(ErrorCode::kUsage,
+                "--recompute is about the backward pass, which --phase=TEST has not")
         .advise("leave one of them out");
   if (!session.overrides.empty() && FLAGS_solver.empty())
     throw Error(ErrorCode::kUsage, "--set changes solver fields; there is no --solver");

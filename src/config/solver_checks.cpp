@@ -111,7 +111,8 @@ class Checks {
       add("memory_budget_mib", "memory_budget_mib is read with recompute: AUTO only")
           .advise("add recompute: AUTO, or leave the budget out");
     if (!(budget > 0) || !std::isfinite(budget))
-      add("memory_budget_mib", fmt::format("memory_budget_mib must be a number > 0, not {}", budget))
+      add("memory_budget_mib",
+          fmt::format("memory_budget_mib must be a number > 0, not {}", budget))
           .advise("it is in MiB; crema plan --memory shows what is needed");
   }
 

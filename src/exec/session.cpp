@@ -151,7 +151,12 @@ std::shared_ptr<plan::Plan> Session::plan_segment(std::shared_ptr<const graph::G
     for (const auto& [value, tensor] : below.exports)
       planning.outside[value] = below.tensors[tensor].desc.layout;
   }
-  return std::make_shared<plan::Plan>(plan::make_plan(std::move(graph), engines_, planning));
+  try {
+    return std::make_shared<plan::Plan>(plan::make_plan(graph, engines_, planning));
+  } catch (Error& error) {
+    error.note("the data come as " + text_of(shapes_of(*graph), *graph));
+    throw;
+  }
 }
 
 Session::Variant& Session::variant(int segment, const NetShapes& shapes) {

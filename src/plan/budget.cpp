@@ -50,14 +50,19 @@ class Profile {
   double peak() const { return live_.empty() ? 0 : *std::max_element(live_.begin(), live_.end()); }
 
   // Adds nodes to those dropped until no step is expected to need more than `target` bytes, or
-  // nothing helps any more where that is. False if there was nothing to add.
-  bool drop_down_to(double target) {
+  // nothing helps any more where more than `hopeless` are needed. False if there was nothing to
+  // add.
+  bool drop_down_to(double target, double hopeless) {
     bool any = false;
     for (;;) {
       const auto worst = std::max_element(live_.begin(), live_.end());
       if (worst == live_.end() || *worst <= target) return any;
       const int best = best_at(static_cast<int>(worst - live_.begin()));
-      if (best == kNone) return any;
+      if (best == kNone && *worst > hopeless) return any;
+      if (best == kNone) {
+        *worst = 0;  // fits by itself; what is less elsewhere leaves fewer holes between
+        continue;
+      }
       drop(best);
       any = true;
     }
@@ -107,14 +112,18 @@ class Profile {
 
   // Results under other names; a view of a view belongs to the result too.
   void find_views() {
-    std::map<int, int> origin;
     for (int n = 0; n < in_.program.forward_nodes; ++n) {
       if (!node(n).op->view()) continue;
-      const int from = node(n).src[0];
-      const int root = origin.contains(from) ? origin[from] : from;
-      origin[node(n).dst[0]] = root;
+      const int root = origin(node(n).src[0]);
+      origin_[node(n).dst[0]] = root;
       views_[root].push_back(node(n).dst[0]);
     }
+  }
+
+  // The result that a value is a view of, or is.
+  int origin(int value) const {
+    const auto it = origin_.find(value);
+    return it == origin_.end() ? value : it->second;
   }
 
   // A result and the views of it.
@@ -129,7 +138,8 @@ class Profile {
     std::set<int> out;
     for (const int v : family(value))
       for (const int t : tensors_[v])
-        if (const int b = plan_.tensors[t].buffer; in_arena(b) && !whole_.contains(b)) out.insert(b);
+        if (const int b = plan_.tensors[t].buffer; in_arena(b) && !whole_.contains(b))
+          out.insert(b);
     return out;
   }
 
@@ -198,7 +208,7 @@ class Profile {
     std::set<int> held = buffers_of(node(n).dst[0]);
     if (workspace(n) != kNone) held.insert(workspace(n));
     for (const int buffer : held) out.wanted = std::min(out.wanted, first_backward(buffer));
-    if (const auto it = needed_.find(n); it != needed_.end())
+    if (const auto it = needed_.find(node(n).dst[0]); it != needed_.end())
       out.wanted = std::min(out.wanted, it->second);
     if (out.wanted == kNever) return out;
     for (const int buffer : held)
@@ -265,36 +275,30 @@ class Profile {
   void want(int value, int step) {
     int& until = extended_.try_emplace(value, kNone).first->second;
     until = std::max(until, step);
-    const int maker = in_.program.values[value].producer;
-    (void)maker;
-    for (int n = 0; n < in_.program.forward_nodes; ++n) {
-      if (node(n).dst.empty()) continue;
-      const std::vector<int> all = family(node(n).dst[0]);
-      if (std::find(all.begin(), all.end(), value) == all.end()) continue;
-      int& needed = needed_.try_emplace(n, kNever).first->second;
-      needed = std::min(needed, step);
-    }
+    int& needed = needed_.try_emplace(origin(value), kNever).first->second;
+    needed = std::min(needed, step);
     if (const auto it = remade_.find(value); it != remade_.end())
       it->second = std::min(it->second, step);
   }
 
   const Rewriting& in_;
   const Plan& plan_;
-  std::set<int>& dropped_;                      // nodes
-  std::vector<std::vector<int>> tensors_;       // per value
-  std::vector<int> copy_;                       // per value: as what it is computed again here
-  std::vector<int> step_of_;                    // per forward node
-  std::vector<double> live_;                    // bytes per step
-  std::map<int, std::vector<int>> touches_;     // per buffer: the steps that use it
+  std::set<int>& dropped_;                   // nodes
+  std::vector<std::vector<int>> tensors_;    // per value
+  std::vector<int> copy_;                    // per value: as what it is computed again here
+  std::vector<int> step_of_;                 // per forward node
+  std::vector<double> live_;                 // bytes per step
+  std::map<int, std::vector<int>> touches_;  // per buffer: the steps that use it
   std::map<int, std::vector<std::pair<int, int>>> writes_;  // ... that write it, and as what tensor
-  std::map<int, std::vector<int>> views_;       // per result
+  std::map<int, std::vector<int>> views_;                   // per result
+  std::map<int, int> origin_;                               // per view: the result
   std::set<int> whole_;    // buffers that others are parts of: no single result frees one
   std::set<int> mutated_;  // values
   // Of what was dropped since this plan was made:
   std::set<int> dropped_values_;
   std::map<int, int> remade_;    // per value: the step before which it is computed again
   std::map<int, int> extended_;  // per source: the step until which it is read
-  std::map<int, int> needed_;    // per node: the first such step
+  std::map<int, int> needed_;    // per result: the first step that does, it or a view of it
 };
 
 double mib(size_t bytes) {
@@ -319,11 +323,11 @@ class Search {
     const auto to_budget = [&](const Plan& last, double peak) {
       return peak * static_cast<double>(budget_) / static_cast<double>(last.arena_bytes);
     };
-    std::optional<Plan> found = descend(std::move(plan), to_budget);
+    std::optional<Plan> found = descend(std::move(plan), static_cast<double>(budget_), to_budget);
     // In small steps, the same for every budget: what one run says is possible is so for others.
     if (!found) {
       least_ = without_;
-      found = descend(made({}), [](const Plan&, double peak) { return 0.95 * peak; });
+      found = descend(made({}), 0, [](const Plan&, double peak) { return 0.95 * peak; });
     }
     if (!found) refuse();
     found->recomputed.budget = budget_;
@@ -340,11 +344,12 @@ class Search {
 
   // Drops more and more, each time down to `target` bytes alive, until the plan fits.
   template <class Target>
-  std::optional<Plan> descend(Plan plan, Target target) {
+  std::optional<Plan> descend(Plan plan, double hopeless, Target target) {
     std::set<int> dropped;
     while (plan.arena_bytes > budget_) {
       Profile profile(in_, plan, dropped);
-      if (!profile.drop_down_to(target(plan, profile.peak()))) return std::nullopt;
+      const double to = target(plan, profile.peak());
+      if (!profile.drop_down_to(to, hopeless)) return std::nullopt;
       plan = made(dropped);
       least_ = std::min(least_, plan.arena_bytes);
     }

@@ -89,8 +89,8 @@ std::string recomputed_text(const Plan& plan) {
   const Recomputed& made = plan.recomputed;
   std::string out;
   if (made.results > 0)
-    out = fmt::format("{} results of {} in the backward pass", made.results,
-                      bytes_text(made.bytes));
+    out =
+        fmt::format("{} results of {} in the backward pass", made.results, bytes_text(made.bytes));
   if (made.arena_without > 0 && made.results > 0)
     out += fmt::format("; arena {} instead of {}", bytes_text(plan.arena_bytes),
                        bytes_text(made.arena_without));

@@ -159,9 +159,9 @@ bool repeats(const Plan& plan, const Step& step) {
 
 Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines,
                const PlanOptions& options) {
-  CREMA_CHECK(!options.hand_out_gradients ||
-                  (!options.separate_gradients && graph->segments() == 1),
-              "gradients of one pass over one segment can be handed out");
+  CREMA_CHECK(
+      !options.hand_out_gradients || (!options.separate_gradients && graph->segments() == 1),
+      "gradients of one pass over one segment can be handed out");
   return Planner(std::move(graph), engines, options).run();
 }
 

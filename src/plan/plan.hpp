@@ -92,11 +92,11 @@ struct RecomputeOptions {
 
 // What came of it.
 struct Recomputed {
-  size_t budget = 0;           // 0: none
-  size_t results = 0;          // computed again
-  size_t bytes = 0;            // ... of how many bytes together
-  size_t arena_without = 0;    // the arena if they were not; 0: unknown
-  int plans = 1;               // made until one fitted
+  size_t budget = 0;         // 0: none
+  size_t results = 0;        // computed again
+  size_t bytes = 0;          // ... of how many bytes together
+  size_t arena_without = 0;  // the arena if they were not; 0: unknown
+  int plans = 1;             // made until one fitted
 };
 
 // The plan of one segment of a graph; most graphs have only one.

@@ -12,12 +12,13 @@ bool repeatable(const graph::Node& node);
 // The indices of the sources that doing so reads.
 std::vector<int> again_sources(const graph::Node& node);
 
-// The results of the forward nodes `dropped`, all repeatable(), and views of them are computed again
-// before the first node of the backward pass that needs them; a dropped source is so first. Forward
-// nodes and the values before keep their numbers.
+// The results of the forward nodes `dropped`, all repeatable(), and views of them are computed
+// again before the first node of the backward pass that needs them; a dropped source is so first.
+// Forward nodes and the values before keep their numbers.
 void repeat(Program& program, const std::set<int>& dropped);
 
-// Recompute::kCheap: large results of ops that are repeated as a rule, if their sources live anyway.
+// Recompute::kCheap: large results of ops that are repeated as a rule, if their sources live
+// anyway.
 std::set<int> dropped_as_a_rule(const Rewriting& in);
 
 // The plan in which the results of these nodes are dropped, but for Kernel::prepare().

@@ -117,8 +117,8 @@ TEST(RecomputeKinds, running_statistics_are_those_of_one_pass) {
   const NetRun whole(net_file("cheap_layers"), caffe::TRAIN, {}, false, ops::Precision::kF32,
                      mode(plan::Recompute::kNone), true);
   EXPECT_EQ(statistics(mode(plan::Recompute::kNone)),
-            statistics(mode(plan::Recompute::kAuto,
-                            0.7 * static_cast<double>(whole.plan().arena_bytes))));
+            statistics(
+                mode(plan::Recompute::kAuto, 0.7 * static_cast<double>(whole.plan().arena_bytes))));
 }
 
 TEST(RecomputeKinds, leaving_the_pass_out_leaves_the_budget_out) {

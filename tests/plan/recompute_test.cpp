@@ -1,9 +1,8 @@
 // What is computed again in the backward pass, where, and what a budget makes of it.
-#include "plan/plan.hpp"
-
 #include <gmock/gmock.h>
 
 #include "engines/reference/engine.hpp"
+#include "plan/plan.hpp"
 
 namespace crema::plan {
 namespace {
@@ -144,7 +143,8 @@ TEST_F(RecomputeTest, the_plan_in_words_says_what_it_saves) {
   const Plan plan = make(Recompute::kAuto, least());
   for (const std::string& text : {explain(plan), explain_memory(plan)}) {
     EXPECT_THAT(text, HasSubstr("lrn again"));
-    EXPECT_THAT(text, HasSubstr("Computed again: 3 results of 384.0 KiB in the backward pass; arena "));
+    EXPECT_THAT(text,
+                HasSubstr("Computed again: 3 results of 384.0 KiB in the backward pass; arena "));
     EXPECT_THAT(text, HasSubstr("; budget "));
   }
   const Plan enough = make(Recompute::kAuto, size_t{1} << 40);
