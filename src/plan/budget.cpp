@@ -358,11 +358,12 @@ class Search {
 
   [[noreturn]] void refuse() const {
     const RecomputeOptions& wanted = in_.options.recompute;
-    throw Error(wanted.code,
-                fmt::format("the memory budget of {:g} MiB cannot be kept: activations, gradients "
-                            "and scratch memory of this net need {:.1f} MiB at least, with "
-                            "everything computed again that is cheap ({:.1f} MiB with nothing)",
-                            mib(budget_), rounded_up(least_), mib(without_)))
+    throw Error(
+        wanted.code,
+        fmt::format("the memory budget of {} MiB cannot be kept: activations, gradients "
+                    "and scratch memory of this net need {:.1f} MiB at least, with "
+                    "everything computed again that is cheap ({:.1f} MiB with nothing)",
+                    std::round(mib(budget_) * 1000) / 1000, rounded_up(least_), mib(without_)))
         .at(wanted.place)
         .advise(fmt::format(
             "write {:.1f} or more; a smaller batch_size (with iter_size for the same updates), "
