@@ -75,7 +75,7 @@ class Planner {
     verify(plan);
     plan.pass_seconds.insert(plan.pass_seconds.begin(), rewriting_seconds_.begin(),
                              rewriting_seconds_.end());
-    timed("prepare", plan.pass_seconds, [&] { prepare_kernels(plan); });
+    if (options_.prepare) timed("prepare", plan.pass_seconds, [&] { prepare_kernels(plan); });
     return plan;
   }
 

@@ -128,6 +128,7 @@ struct Plan {
 struct PlanOptions {
   DType dtype = DType::kF32;
   ops::Precision precision = ops::Precision::kF32;
+  bool prepare = true;              // kernels, too: the plan is going to be run
   bool training = true;             // the graph's backward pass is planned too
   bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
   bool every_value = false;         // nothing is fused: somebody looks at every value of the graph

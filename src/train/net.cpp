@@ -88,6 +88,12 @@ void Net::replan(const std::map<std::string, graph::ParamChoice>& choices) {
   for (size_t i = 0; i < synthetic_.size(); ++i) session_->set_input(i, synthetic_[i]);
 }
 
+void Net::try_replan(const std::map<std::string, graph::ParamChoice>& choices) const {
+  graph::BuildOptions build = build_;
+  build.choices = choices;
+  session_->try_replan(builder(config_, std::move(build)));
+}
+
 // Builds the net's graph for the shapes that its sources gave at first, or for others.
 exec::Session::Build Net::builder(config::NetConfig net, graph::BuildOptions options,
                                   const Net* trained) const {

@@ -64,6 +64,9 @@ class Net {
   // references to graph() end. Parameters without a gradient now give its memory back.
   void replan(const std::map<std::string, graph::ParamChoice>& choices);
 
+  // Error if that cannot be done.
+  void try_replan(const std::map<std::string, graph::ParamChoice>& choices) const;
+
   // Of the shapes of the last pass.
   const graph::Graph& graph() const { return session_->graph(); }
   exec::Session& session() { return *session_; }

@@ -149,6 +149,8 @@ void Trainer::build_nets() {
     return apply_rules(net, batches_per_epoch);
   };
   diagnostics.guard([&] { net_ = make_net(solver_.train_net, options); });
+  if (net_ && options.recompute.mode == plan::Recompute::kAuto)
+    diagnostics.guard([&] { check_later_plans(); });
   if (net_)
     for (const std::string& text : {precision_text(*net_), recompute_text(*net_)})
       if (!text.empty()) reporter_.info(text);

@@ -105,6 +105,7 @@ class Trainer {
 
   void bind_gradients();
   void check_frozen_statistics() const;
+  void check_later_plans() const;
   void follow_freeze_times();
   void cache_features(bool at_start);
   bool must_replan(const std::map<std::string, graph::ParamChoice>& choices) const;

@@ -130,6 +130,26 @@ TEST_F(RecomputeTest, what_cannot_be_kept_is_said_before_anything_is_trained) {
   EXPECT_EQ(kept.code, 0) << kept.err;
 }
 
+// All but the last layer are frozen until iteration 4: nothing lies idle for them till then.
+TEST_F(RecomputeTest, a_budget_that_later_plans_cannot_keep_is_refused_at_the_start) {
+  std::string solver = read_file(fixtures + "recompute_solver.prototxt", ErrorCode::kData);
+  for (const char* layer : {"conv*", "scale2", "left"})
+    solver += "param_rule { match: \"" + std::string(layer) + "\" freeze_until: 4 }\n";
+  write("solver.prototxt", solver);
+  write("recompute_net.prototxt", read_file(fixtures + "recompute_net.prototxt", ErrorCode::kData));
+  const auto within = [&](double mib) {
+    return crema("train --solver=solver.prototxt --log=lines --batch=16 " + automatic(mib));
+  };
+  const Outcome refused = within(0.25), later = within(least(refused));
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_FALSE(refused.says("from iteration 4 on")) << refused.err;
+  EXPECT_EQ(later.code, 2);
+  EXPECT_TRUE(later.says("so it will be from iteration 4 on")) << later.err;
+  EXPECT_FALSE(later.says("Starting Optimization"));
+  EXPECT_GT(least(later), least(refused));
+  EXPECT_EQ(within(least(later)).code, 0);
+}
+
 TEST_F(RecomputeTest, the_least_that_an_error_names_can_be_kept) {
   const Outcome refused = crema(squeezenet + "--recompute=AUTO --memory_budget_mib=1");
   EXPECT_EQ(refused.code, 1);
