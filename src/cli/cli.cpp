@@ -52,9 +52,9 @@ Flags (one dash or two):
   --engines=A,B      onednn, openblas, reference, in order of preference
   --precision=BF16   test, time, plan: as the solver's `precision`, products in bf16 where that is
                      faster; BF16_FORCED wherever it can be
-  --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post),
-                     recompute, freeze (pruning), inplace, views (parts in their whole),
-                     memory, update (as soon as a gradient is complete)
+  --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post,
+                     concat), recompute, freeze (pruning), inplace, views (parts in their
+                     whole), memory, update (as soon as a gradient is complete)
   --help, --version
 
 Exit codes: 0 done, 1 command line, 2 definition, 3 unmatched rule, 4 data, 5 not a number,

@@ -24,6 +24,9 @@ void fuse_batch_norm(Rewriting& to);
 // Convolution or inner product + sum + element-wise function as one op.
 void fuse_post(Rewriting& to);
 
+// Gradients of ReLUs before a concatenation come out of its own.
+void fuse_concat(Rewriting& to);
+
 // Large results that are cheap to compute again are not kept for the backward pass.
 void recompute(Rewriting& to);
 

@@ -10,9 +10,9 @@ namespace crema::plan {
 const std::vector<std::string>& skippable_passes() {
   // Two are none of this room: "freeze", see graph::BuildOptions::whole_backward, and "update", see
   // train::needs_whole_gradients().
-  static const std::vector<std::string> names{"fuse",  "copies",    "fold",   "batch_norm",
-                                              "post",  "recompute", "freeze", "inplace",
-                                              "views", "memory",    "update"};
+  static const std::vector<std::string> names{"fuse",    "copies", "fold",      "batch_norm",
+                                              "post",    "concat", "recompute", "freeze",
+                                              "inplace", "views",  "memory",    "update"};
   return names;
 }
 
@@ -87,6 +87,7 @@ Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines
   if (!options.training) rewrite("fold", fold_batch_norm);
   rewrite("batch_norm", fuse_batch_norm);
   rewrite("post", fuse_post);
+  if (options.training) rewrite("concat", fuse_concat);
   if (options.training) rewrite("recompute", recompute);
   pass("choose", [&] { choose(plan, engines, options); });
   pass("derived", [&] { hoist_derived(plan, options); });
