@@ -46,10 +46,6 @@ class RandomStream {
 
  private:
   RandomStream(uint64_t key, uint64_t index) : key_(key), index_(index) {}
-  // Blocks first .. first + kBlocks - 1, word by word.
-  static constexpr int kBlocks = 16;
-  using Blocks = std::array<std::array<uint32_t, kBlocks>, 4>;
-  void blocks(uint64_t first, Blocks& out) const;
   uint64_t key_;
   uint64_t index_;
 };

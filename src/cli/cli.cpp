@@ -54,9 +54,9 @@ Flags (one dash or two):
                      faster; BF16_FORCED wherever it can be
   --recompute=AUTO --memory_budget_mib=N    time, plan: as the solver's fields, results of cheap
                      layers are computed again so that training needs no more; NONE: none are
-  --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post),
-                     recompute, freeze (pruning), inplace, views (parts in their whole),
-                     memory, update (as soon as a gradient is complete)
+  --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post,
+                     concat), recompute, freeze (pruning), inplace, views (parts in their
+                     whole), memory, update (as soon as a gradient is complete)
   --help, --version
 
 Exit codes: 0 done, 1 command line, 2 definition, 3 unmatched rule, 4 data, 5 not a number,

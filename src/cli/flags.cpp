@@ -22,9 +22,10 @@ DEFINE_string(sighup_effect, "snapshot", "train: what SIGHUP does: stop, snapsho
 DEFINE_int32(threads, 0, "compute threads; 0: as many as the machine has");
 DEFINE_string(json, "", "train, test, time: write the results to this file");
 DEFINE_string(engines, "", "engines in order of preference, separated by commas");
-DEFINE_string(plan_skip, "",
-              "passes of the plan to leave out: fuse (all of copies, fold, batch_norm, post), "
-              "recompute, freeze (pruning), inplace, memory, update");
+DEFINE_string(
+    plan_skip, "",
+    "passes of the plan to leave out: fuse (all of copies, fold, batch_norm, post, concat), "
+    "recompute, freeze (pruning), inplace, memory, update");
 DEFINE_string(precision, "", "F32, BF16 or BF16_FORCED, for nets without a solver");
 DEFINE_string(recompute, "", "NONE, CHEAP or AUTO, for nets without a solver");
 DEFINE_double(memory_budget_mib, 0, "with --recompute=AUTO: what the arena may take, in MiB");

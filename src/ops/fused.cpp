@@ -57,4 +57,10 @@ std::string FusedBatchNorm::describe() const {
   return out;
 }
 
+std::vector<GradientPart> RectifiedConcat::gradient() const {
+  std::vector<GradientPart> parts = concat.gradient();
+  for (GradientPart& part : parts) part.reads_dst = {0};
+  return parts;
+}
+
 }  // namespace crema::ops

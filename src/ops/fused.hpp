@@ -6,6 +6,7 @@
 
 #include "ops/linear.hpp"
 #include "ops/pointwise.hpp"
+#include "ops/shape_ops.hpp"
 #include "ops/statistics.hpp"
 
 namespace crema::ops {
@@ -78,6 +79,19 @@ struct FusedBatchNorm final : Op {
   int gamma() const { return 4; }
   int beta() const { return scale ? 5 : 4; }
   int summand() const { return 4 + (scale ? 1 : 0) + (shift ? 1 : 0); }
+};
+
+// Concat of what ReLUs gave. Its gradients are those of what went into the ReLUs: whether that was
+// positive is seen from the result, so that the sources need not be kept for it.
+//   dx_i = dy_i where y_i > 0, else negative_slope_i dy_i   (y_i: source i's part of the result)
+struct RectifiedConcat final : Op {
+  Concat concat;
+  std::vector<float> negative_slopes;  // by source, not negative
+
+  bool row_wise(int source) const override { return concat.row_wise(source); }
+  const char* kind() const override { return "rectified_concat"; }
+  std::vector<Shape> infer(std::span<const Shape> src) const override { return concat.infer(src); }
+  std::vector<GradientPart> gradient() const override;
 };
 
 // The weights and bias of a convolution after which a batch normalisation with global statistics

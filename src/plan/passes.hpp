@@ -24,6 +24,9 @@ void fuse_batch_norm(Rewriting& to);
 // Convolution or inner product + sum + element-wise function as one op.
 void fuse_post(Rewriting& to);
 
+// Gradients of ReLUs before a concatenation come out of its own.
+void fuse_concat(Rewriting& to);
+
 // True if the engine that runs `plain` offers `fused`, whatever the layouts: it is asked before
 // they are known.
 bool takes_over(const Rewriting& in, const graph::Node& plain, const graph::Node& fused);

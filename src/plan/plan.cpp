@@ -10,9 +10,9 @@ namespace crema::plan {
 const std::vector<std::string>& skippable_passes() {
   // Two are none of this room: "freeze", see graph::BuildOptions::whole_backward, and "update", see
   // train::needs_whole_gradients().
-  static const std::vector<std::string> names{"fuse",  "copies",    "fold",   "batch_norm",
-                                              "post",  "recompute", "freeze", "inplace",
-                                              "views", "memory",    "update"};
+  static const std::vector<std::string> names{"fuse",    "copies", "fold",      "batch_norm",
+                                              "post",    "concat", "recompute", "freeze",
+                                              "inplace", "views",  "memory",    "update"};
   return names;
 }
 
@@ -67,6 +67,7 @@ class Planner {
     if (!options.training) rewrite("fold", fold_batch_norm);
     rewrite("batch_norm", fuse_batch_norm);
     rewrite("post", fuse_post);
+    if (options.training) rewrite("concat", fuse_concat);
     rewriting_.kept = kept_values(*graph_, program_, options_);
   }
 

@@ -46,11 +46,23 @@ class Failure(Exception):
     pass
 
 
+# What a step consists of, by kinds of op; the rest is under the last but one.
+PARTS = {
+    "products": ("convolution", "inner_product", "deconvolution"),
+    "normalisation": ("batch_norm", "scale", "bias", "lrn"),
+    "pooling": ("pooling",),
+    "other ops": (),
+    "update": (),
+}
+
+
 class Crema:
-    def __init__(self, program):
-        self.program, self.name, self.layout = program, "crema", ""
+    def __init__(self, program, threads=None):
+        self.program, self.threads = program, threads  # None: as many as asked for
+        self.name = f"crema, {threads} thread" if threads else "crema"
 
     def measure(self, net, batch, iterations, mode, threads):
+        threads = self.threads or threads
         file = "train_val" if mode == "train" else "deploy"
         command = [self.program, "time", "--synthetic", "--format=json", "--log=progress",
                    f"--batch={batch}", f"--iterations={iterations}", f"--threads={threads}",
@@ -59,9 +71,20 @@ class Crema:
         report = json.loads(output_of(command))
         wanted = "iteration" if mode == "train" else "forward"
         total = next(row for row in report["totals"] if row["pass"] == wanted)
-        return {"median": total["ms"], "min": total["min_ms"],
+        return {"median": total["ms"], "min": total["min_ms"], "parts": parts_of(report),
                 "peak_resident": report["memory"]["peak_resident"],
                 "limit": total["flops"] * 1e-6 / report["machine"]["gflops"]}
+
+
+def parts_of(report):
+    """Milliseconds by PARTS."""
+    out = dict.fromkeys(PARTS, 0.0)
+    for op in report["ops"]:
+        kind = op["kind"].split()[0].removeprefix("fused_")
+        part = next((name for name, kinds in PARTS.items() if kind in kinds), "other ops")
+        out[part] += op["ms"]
+    out["update"] = sum(row["ms"] for row in report["totals"] if row["pass"] == "update")
+    return out
 
 
 class Torch:
@@ -126,6 +149,7 @@ def summary(runs):
            "rounds": [run["median"] for run in runs]}
     if "limit" in runs[0]:  # the best measurement of the machine's rate
         out["limit"] = min(run["limit"] for run in runs)
+        out["parts"] = min(runs, key=lambda run: run["median"])["parts"]
     return out
 
 
@@ -204,6 +228,19 @@ def table(mode, results, subjects):
     return "\n".join(lines), means
 
 
+def where(results):
+    """Where crema's training steps go, of the fastest round each: what products take, and the rest."""
+    lines = ["Where a step goes, ms: limit of its multiply-adds, then what it takes",
+             "net, batch".ljust(18) + f"{'limit':>14}" + "".join(part.rjust(14) for part in PARTS)]
+    for (net, batch, _, mode), by_name in results.items():
+        if mode != "train" or "crema" not in by_name:
+            continue
+        mine = by_name["crema"]
+        lines.append(f"{net} {batch}".ljust(18) + f"{mine['limit']:14.1f}" +
+                     "".join(f"{mine['parts'][part]:14.1f}" for part in PARTS))
+    return "\n".join(lines)
+
+
 def scaling(crema, rounds, threads, progress, failures):
     """crema alone: growing batches, and one thread against all."""
     lines, out = [], {"ms_per_image": {}, "thread_gain": {}}
@@ -216,14 +253,16 @@ def scaling(crema, rounds, threads, progress, failures):
     lines.append(f"{BATCH_NET}, ms per image: " + ", ".join(
         f"batch {b}: {ms:.2f} ({ms / flat:.2f})" for b, ms in out["ms_per_image"].items()))
     cases = [(net, *NETS[net], "train") for net in THREAD_NETS]
-    one = measure_all(cases, [crema], rounds, 1, progress, failures)
-    many = measure_all(cases, [crema], rounds, threads, progress, failures)
-    for case in cases:
-        if one[case] and many[case]:
-            out["thread_gain"][case[0]] = (one[case]["crema"]["median"] /
-                                           many[case]["crema"]["median"])
+    single = Crema(crema.program, 1)
+    for case, by_name in measure_all(cases, [single, crema], rounds, threads, progress,
+                                     failures).items():
+        if single.name in by_name and crema.name in by_name:
+            out["thread_gain"][case[0]] = {
+                key: by_name[single.name][key] / by_name[crema.name][key]
+                for key in ("median", "min")}
     lines.append(f"1 -> {threads} threads, as fast: " + ", ".join(
-        f"{net} {gain:.2f}" for net, gain in out["thread_gain"].items()))
+        f"{net} {gain['median']:.2f} (minima {gain['min']:.2f})"
+        for net, gain in out["thread_gain"].items()))
     return "\n".join(lines), out
 
 
@@ -301,6 +340,8 @@ def main():
         if any(case[3] == mode for case in cases):
             text, result["means"][mode] = table(mode, results, subjects)
             print(text + "\n")
+    if "train" in args.modes:
+        print(where(results) + "\n")
     if not args.smoke and not args.no_scaling:
         text, result["scaling"] = scaling(crema, rounds, args.threads, progress, failures)
         print(text)

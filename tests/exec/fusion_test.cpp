@@ -6,7 +6,7 @@ namespace {
 
 constexpr double kTolerance = 2e-4;  // of the largest value of the tensor
 
-const std::set<std::string> kAll = {"copies", "fold", "batch_norm", "post", "recompute"};
+const std::set<std::string> kAll = {"copies", "fold", "batch_norm", "post", "concat", "recompute"};
 
 class Fusion : public ::testing::TestWithParam<fs::path> {};
 
@@ -69,9 +69,19 @@ TEST(FusionPasses, a_residual_net_trains_with_one_kernel_per_normalisation) {
     EXPECT_EQ(count(fused, gone), 0) << gone;
 }
 
+TEST(FusionPasses, gradients_of_joined_relus_have_the_same_bits) {
+  for (const char* net : {"inception", "side_by_side"}) {
+    NetRun apart(net_file(net), caffe::TRAIN, {"concat"}), joined(net_file(net), caffe::TRAIN, {});
+    for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(joined.pass(i).tensors, apart.pass(i).tensors) << net;
+    EXPECT_EQ(count(apart.pass(), "rectified_concat"), 0);
+    EXPECT_GT(count(joined.pass(), "rectified_concat"), 0) << net;
+  }
+}
+
 TEST(FusionPasses, what_is_computed_again_has_the_same_bits_and_less_memory) {
   for (const char* net : {"residual", "inception", "frozen_statistics"}) {
-    NetRun kept(net_file(net), caffe::TRAIN, {"recompute"}), again(net_file(net), caffe::TRAIN, {});
+    NetRun kept(net_file(net), caffe::TRAIN, {"recompute", "concat"});
+    NetRun again(net_file(net), caffe::TRAIN, {"concat"});
     for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(again.pass(i).tensors, kept.pass(i).tensors) << net;
     const auto& steps = again.plan().steps;
     EXPECT_GT(steps.size(), kept.plan().steps.size()) << net;

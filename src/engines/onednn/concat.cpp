@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/parallel.hpp"
+#include "base/simd.hpp"
 #include "engines/onednn/kernel.hpp"
-#include "ops/shape_ops.hpp"
+#include "ops/fused.hpp"
 
 namespace crema::onednn {
 namespace {
@@ -55,24 +57,31 @@ ops::Answer forward(const KernelRequest& request, const ops::Concat& op, const C
   return offer;
 }
 
+// Where the source that a gradient part is about begins in the whole.
+int64_t begin_of(const KernelRequest& request, int axis) {
+  int64_t begin = 0;
+  for (size_t i = 0; i < static_cast<size_t>(request.part); ++i)
+    begin += request.src[i].shape[axis];
+  return begin;
+}
+
 // One source's slice of diff_dst, copied out by a reorder from the part of it.
 ops::Answer backward(const KernelRequest& request, const ops::Concat& op, const Context& context) {
   const auto part = static_cast<size_t>(request.part);
   const Desc whole = stored_or_plain(request.dst[0]), slice = stored_or_plain(request.src[part]);
+  const int64_t begin = begin_of(request, op.axis);
   Dims offsets(static_cast<size_t>(whole.data.ndims), 0);
-  for (size_t i = 0; i < part; ++i)
-    offsets[static_cast<size_t>(op.axis)] += request.src[i].shape[op.axis];
+  offsets[static_cast<size_t>(op.axis)] = begin;
   const Desc from = whole.submemory_desc(request.src[part].shape.dims(), offsets, true);
   if (!from)
-    return ops::Refusal{fmt::format("a slice at {} does not begin with a block of {}",
-                                    offsets[static_cast<size_t>(op.axis)],
+    return ops::Refusal{fmt::format("a slice at {} does not begin with a block of {}", begin,
                                     layout_of(whole).text())};
   const dnnl::reorder::primitive_desc desc(context.engine, from, context.engine, slice,
                                            context.attributes);
   ops::Offer offer = blank_offer(request);
   offer.diff_dst[0] = layout_of(whole);
   offer.diff_src[part] = layout_of(slice);
-  const auto runs = runs_of(whole, op.axis, offsets[static_cast<size_t>(op.axis)], slice);
+  const auto runs = runs_of(whole, op.axis, begin, slice);
   if (runs && runs->count == 1)
     offer.parts = ops::Parts{false, {{request.part, static_cast<size_t>(runs->offset)}}};
   set_primitive<dnnl::reorder>(offer, context, desc,
@@ -87,7 +96,64 @@ ops::Answer concat(const KernelRequest& request, const Context& context) {
                                        : backward(request, op, context);
 }
 
+// dx = y > 0 ? g : slope g
+template <class T>
+void rectify(int64_t n, float slope, const T* g, const T* y, T* dx) {
+  constexpr int kLanes = 16;
+  const auto some = [&](int64_t i, auto count) {
+    simd::Vector<kLanes> gi, yi;
+    simd::load<kLanes>(gi, g + i, count);
+    simd::load<kLanes>(yi, y + i, count);
+    const simd::Vector<kLanes> out = yi > 0 ? gi : slope * gi;
+    simd::store<kLanes>(dx + i, out, count);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) some(i, std::integral_constant<int, kLanes>());
+  if (i < n) some(i, n - i);
+}
+
+// A part of `whole`, where the same part of `mask` decides, to `part`.
+template <class T>
+void rectify_part(const Runs& runs, float slope, const void* whole, const void* mask, void* part) {
+  const auto bytes = static_cast<int64_t>(sizeof(T));
+  const int64_t length = runs.length / bytes, stride = runs.stride / bytes;
+  const auto* g = static_cast<const T*>(whole) + runs.offset / bytes;
+  const auto* y = static_cast<const T*>(mask) + runs.offset / bytes;
+  auto* dx = static_cast<T*>(part);
+  constexpr int64_t kGrain = 16384;
+  parallel_for(runs.count * length, kGrain, [&](int64_t begin, int64_t end) {
+    simd::run([&] {
+      for (int64_t i = begin; i < end;) {
+        const int64_t run = i / length, at = run * stride + i - run * length;
+        const int64_t n = std::min(end, (run + 1) * length) - i;
+        rectify(n, slope, g + at, y + at, dx + i);
+        i += n;
+      }
+    });
+  });
+}
+
+ops::Answer rectified_concat(const KernelRequest& request, const Context& context) {
+  const auto& op = static_cast<const ops::RectifiedConcat&>(*request.op);
+  if (request.part == ops::kForward) return forward(request, op.concat, context);
+  const auto part = static_cast<size_t>(request.part);
+  const Desc whole = stored_or_plain(request.dst[0]), slice = stored_or_plain(request.src[part]);
+  const auto runs = runs_of(whole, op.concat.axis, begin_of(request, op.concat.axis), slice);
+  if (!runs) return ops::Refusal{"the part is not in runs of " + layout_of(whole).text()};
+  ops::Offer offer = blank_offer(request);
+  offer.implementation = "runs";
+  offer.dst[0] = offer.diff_dst[0] = layout_of(whole);
+  offer.diff_src[part] = layout_of(slice);
+  offer.kernel = ops::function_kernel(
+      [run = is_bf16(whole) ? rectify_part<simd::Bf16> : rectify_part<float>, runs = *runs,
+       slope = op.negative_slopes[part], part](const ops::KernelArgs& args) {
+        run(runs, slope, args.diff_dst[0], args.dst[0], args.diff_src[part]);
+      });
+  return offer;
+}
+
 CREMA_REGISTER(OneDnnKernelTag, "concat", concat);
+CREMA_REGISTER(OneDnnKernelTag, "rectified_concat", rectified_concat);
 
 }  // namespace
 }  // namespace crema::onednn

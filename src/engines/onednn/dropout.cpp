@@ -1,6 +1,7 @@
 // Dropout on activations in any layout of channels: the mask is drawn by rows of the plain tensor,
 // many numbers at a time, and kept in the order of the layout, a byte for each element.
 #include <array>
+#include <cstring>
 
 #include "base/parallel.hpp"
 #include "base/random.hpp"
@@ -66,12 +67,28 @@ void draw(const Dropping& d, const KernelArgs& args, uint8_t* mask, float* rows)
   });
 }
 
+// y = mask ? scale x : 0
+void apply(int64_t n, float scale, const uint8_t* mask, const float* x, float* y) {
+  constexpr int kLanes = 16;
+  typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
+  using Floats = simd::Vector<kLanes>;
+  const auto some = [&](int64_t i, auto count) {
+    Bytes kept{};
+    std::memcpy(&kept, mask + i, static_cast<size_t>(count));
+    Floats values;
+    simd::load<kLanes>(values, x + i, count);
+    const Floats out = __builtin_convertvector(kept, Floats) != 0 ? values * scale : Floats{};
+    simd::store<kLanes>(y + i, out, count);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) some(i, std::integral_constant<int, kLanes>());
+  if (i < n) some(i, n - i);
+}
+
 void apply(const Dropping& d, const uint8_t* mask, const float* x, float* y) {
   const float scale = 1.0f / (1.0f - d.op.ratio);
   parallel_for(d.floats, kGrain, [&](int64_t begin, int64_t end) {
-    simd::run([&] {
-      for (int64_t i = begin; i < end; ++i) y[i] = mask[i] != 0 ? x[i] * scale : 0.0f;
-    });
+    simd::run([&] { apply(end - begin, scale, mask + begin, x + begin, y + begin); });
   });
 }
 

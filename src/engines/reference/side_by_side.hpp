@@ -42,6 +42,17 @@ struct SideBySide {
     });
   }
 
+  // The same of whole and mask: where the mask is not positive, times `slope`.
+  template <class T>
+  void copy_out(const T* whole, const T* mask, T slope, size_t part, T* to) const {
+    const auto [offset, length] = parts[part];
+    parallel_each(rows, length, [&, offset = offset, length = length](int64_t row) {
+      const int64_t at = row * row_length + offset;
+      for (int64_t i = 0; i < length; ++i)
+        to[row * length + i] = mask[at + i] > 0 ? whole[at + i] : slope * whole[at + i];
+    });
+  }
+
   // from(part): its elements, null for zeros.
   template <class T, class From>
   void copy_in(const From& from, T* whole) const {

@@ -1,9 +1,8 @@
-// concat, slice, reorder
-#include "ops/shape_ops.hpp"
-
+// concat, rectified_concat, slice, reorder
 #include <gmock/gmock.h>
 
 #include "blocked.hpp"
+#include "ops/fused.hpp"
 
 namespace crema::test {
 namespace {
@@ -36,6 +35,18 @@ TEST_F(ShapeOps, concat_equals_the_reference) {
     EXPECT_EQ(expect_same(engine, reference, op, x, 0), "");
     if (c.shapes[0].rank() < 4) continue;
     EXPECT_EQ(expect_same(engine, reference, op, x, 0, blocked_sources(x, x.size())), "");
+  }
+}
+
+TEST_F(ShapeOps, rectified_concat_equals_the_reference) {
+  for (const Shape& other : {Shape{2, 24, 5, 5}, Shape{2, 11, 5, 5}}) {
+    ops::RectifiedConcat op;
+    op.concat = concat_of(1, 3);
+    op.negative_slopes = {0, 0.25f, 0};
+    const std::vector<Values> x = {random_values({2, 16, 5, 5}, 1), random_values({2, 8, 5, 5}, 2),
+                                   random_values(other, 3)};
+    EXPECT_EQ(expect_same(engine, reference, op, x, 0, blocked_sources(x, 3)), "");
+    EXPECT_EQ(expect_same(engine, reference, op, x, 0), "");
   }
 }
 

@@ -1,5 +1,5 @@
 #include "engines/reference/run.hpp"
-#include "ops/shape_ops.hpp"
+#include "ops/fused.hpp"
 
 namespace crema::test {
 namespace {
@@ -37,6 +37,17 @@ TEST(Concat, GradientsAlongEveryAxis) {
 TEST(Concat, ASourceWithNothingInIt) {
   const std::vector<Values> x{Values(Shape{2, 0}), Values(Shape{2, 1}, {1, 2})};
   EXPECT_EQ(forward(make_concat(1, 2), x)[0].v, (List{1, 2}));
+}
+
+TEST(RectifiedConcat, ByHand) {
+  ops::RectifiedConcat op;
+  op.concat = make_concat(1, 2);
+  op.negative_slopes = {0, 0.5f};
+  const std::vector<Values> x{Values(Shape{2, 1}, {1, 0}), Values(Shape{2, 2}, {0, 2, -3, 4})};
+  EXPECT_EQ(forward(op, x)[0].v, (List{1, 0, 2, 0, -3, 4}));
+  const Values dy(Shape{2, 3}, {1, 2, 3, 4, 5, 6});
+  EXPECT_EQ(gradient(op, x, 0, 0, dy).v, (List{1, 0}));
+  EXPECT_EQ(gradient(op, x, 1, 1, dy).v, (List{1, 3, 2.5, 6}));
 }
 
 }  // namespace
