@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace crema::simd {
 
@@ -65,6 +66,14 @@ inline void load(Vector<kLanes>& to, const float* from, N n) {
 template <int kLanes, class N>
 inline void store(float* to, const Vector<kLanes>& from, N n) {
   std::memcpy(to, &from, static_cast<size_t>(n) * sizeof(float));
+}
+
+// fn(i, lanes) for n elements, kLanes at a time: lanes is a constant but for the last.
+template <int kLanes, class Fn>
+inline void in_vectors(int64_t n, const Fn& fn) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) fn(i, std::integral_constant<int, kLanes>());
+  if (i < n) fn(i, n - i);
 }
 
 // A float's upper half.

@@ -81,6 +81,12 @@ class NetRun {
     return out;
   }
 
+  // Inputs of other sizes, fed anew.
+  void reshape(const std::map<std::string, Shape>& shapes) {
+    run_->reshape(shapes);
+    for (size_t i = 0; i < graph().inputs.size(); ++i) feed(i);
+  }
+
   ParamStore& params() { return run_->params(); }
   std::vector<const plan::Plan*> plans() const { return run_->plans(); }
   const plan::Plan& plan() const { return *run_->plans().front(); }

@@ -121,6 +121,33 @@ TEST(RecomputeKinds, running_statistics_are_those_of_one_pass) {
                 mode(plan::Recompute::kAuto, 0.7 * static_cast<double>(whole.plan().arena_bytes))));
 }
 
+TEST(RecomputeShapes, the_plan_of_each_shape_keeps_the_budget_by_itself) {
+  const auto run = [](const plan::RecomputeOptions& recompute) {
+    return NetRun(net_file("cheap_layers"), caffe::TRAIN, {}, false, ops::Precision::kF32,
+                  recompute);
+  };
+  const auto batch = [](int64_t n) {
+    return std::map<std::string, Shape>{{"data", {n, 16, 24, 24}}, {"label", {n}}};
+  };
+  NetRun kept = run(mode(plan::Recompute::kNone));
+  kept.reshape(batch(8));
+  const Result expected = kept.pass(1);
+  const double budget = 0.9 * static_cast<double>(kept.plan().arena_bytes);
+  NetRun again = run(mode(plan::Recompute::kAuto, budget));
+  EXPECT_EQ(again.plan().recomputed.results, 0u) << "a batch of 4 fits";
+  again.reshape(batch(8));
+  EXPECT_GT(again.plan().recomputed.results, 0u);
+  EXPECT_LE(again.plan().arena_bytes, budget);
+  EXPECT_EQ(again.pass(1).tensors, expected.tensors);
+  try {
+    again.reshape(batch(32));
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    ASSERT_EQ(error.notes.size(), 1u);
+    EXPECT_EQ(error.notes[0].message, "the data come as 'data' of 32x16x24x24, 'label' of 32");
+  }
+}
+
 TEST(RecomputeKinds, leaving_the_pass_out_leaves_the_budget_out) {
   const NetRun made(net_file("cheap_layers"), caffe::TRAIN, {"recompute"}, false,
                     ops::Precision::kF32, mode(plan::Recompute::kAuto, 1));

@@ -100,16 +100,13 @@ ops::Answer concat(const KernelRequest& request, const Context& context) {
 template <class T>
 void rectify(int64_t n, float slope, const T* g, const T* y, T* dx) {
   constexpr int kLanes = 16;
-  const auto some = [&](int64_t i, auto count) {
+  simd::in_vectors<kLanes>(n, [&](int64_t i, auto count) {
     simd::Vector<kLanes> gi, yi;
     simd::load<kLanes>(gi, g + i, count);
     simd::load<kLanes>(yi, y + i, count);
     const simd::Vector<kLanes> out = yi > 0 ? gi : slope * gi;
     simd::store<kLanes>(dx + i, out, count);
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) some(i, std::integral_constant<int, kLanes>());
-  if (i < n) some(i, n - i);
+  });
 }
 
 // A part of `whole`, where the same part of `mask` decides, to `part`.

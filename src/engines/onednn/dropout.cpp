@@ -72,17 +72,14 @@ void apply(int64_t n, float scale, const uint8_t* mask, const float* x, float* y
   constexpr int kLanes = 16;
   typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
   using Floats = simd::Vector<kLanes>;
-  const auto some = [&](int64_t i, auto count) {
+  simd::in_vectors<kLanes>(n, [&](int64_t i, auto count) {
     Bytes kept{};
     std::memcpy(&kept, mask + i, static_cast<size_t>(count));
     Floats values;
     simd::load<kLanes>(values, x + i, count);
     const Floats out = __builtin_convertvector(kept, Floats) != 0 ? values * scale : Floats{};
     simd::store<kLanes>(y + i, out, count);
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) some(i, std::integral_constant<int, kLanes>());
-  if (i < n) some(i, n - i);
+  });
 }
 
 void apply(const Dropping& d, const uint8_t* mask, const float* x, float* y) {
