@@ -52,6 +52,8 @@ Flags (one dash or two):
   --engines=A,B      onednn, openblas, reference, in order of preference
   --precision=BF16   test, time, plan: as the solver's `precision`, products in bf16 where that is
                      faster; BF16_FORCED wherever it can be
+  --recompute=AUTO --memory_budget_mib=N    time, plan: as the solver's fields, results of cheap
+                     layers are computed again so that training needs no more; NONE: none are
   --plan_skip=PASS   leaves out passes of the plan: fuse (all of copies, fold, batch_norm, post,
                      concat), recompute, freeze (pruning), inplace, views (parts in their
                      whole), memory, update (as soon as a gradient is complete)

@@ -1,6 +1,8 @@
 #include <fmt/format.h>
+#include <gflags/gflags.h>
 
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +11,7 @@
 #include "cli/flags.hpp"
 #include "cli/verbs.hpp"
 #include "train/precision.hpp"
+#include "train/recompute.hpp"
 
 namespace crema::cli {
 
@@ -43,6 +46,26 @@ ops::Precision precision_flag(const Session& session) {
     throw Error(ErrorCode::kUsage, fmt::format("--precision={} is unknown", FLAGS_precision))
         .advise("write F32, BF16 or BF16_FORCED");
   return train::allowed_precision(wanted, ErrorCode::kUsage, {}, session.context);
+}
+
+plan::RecomputeOptions recompute_flags() {
+  using Solver = caffe::SolverParameter;
+  Solver::Recompute wanted = Solver::CHEAP;
+  if (!FLAGS_recompute.empty() && !Solver::Recompute_Parse(FLAGS_recompute, &wanted))
+    throw Error(ErrorCode::kUsage, fmt::format("--recompute={} is unknown", FLAGS_recompute))
+        .advise("write NONE, CHEAP or AUTO");
+  const bool given = !gflags::GetCommandLineFlagInfoOrDie("memory_budget_mib").is_default;
+  if (wanted == Solver::AUTO && !given)
+    throw Error(ErrorCode::kUsage, "--recompute=AUTO needs a budget")
+        .advise("add --memory_budget_mib=N; crema plan --memory shows what is needed");
+  if (wanted != Solver::AUTO && given)
+    throw Error(ErrorCode::kUsage, "--memory_budget_mib is read with --recompute=AUTO only")
+        .advise("add --recompute=AUTO, or leave the budget out");
+  if (given && (!(FLAGS_memory_budget_mib > 0) || !std::isfinite(FLAGS_memory_budget_mib)))
+    throw Error(ErrorCode::kUsage, fmt::format("--memory_budget_mib must be a number > 0, not {}",
+                                               FLAGS_memory_budget_mib))
+        .advise("it is in MiB; crema plan --memory shows what is needed");
+  return train::recompute_options(wanted, FLAGS_memory_budget_mib, ErrorCode::kUsage, {});
 }
 
 std::string format_flag() {

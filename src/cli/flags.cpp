@@ -27,6 +27,8 @@ DEFINE_string(
     "passes of the plan to leave out: fuse (all of copies, fold, batch_norm, post, concat), "
     "recompute, freeze (pruning), inplace, memory, update");
 DEFINE_string(precision, "", "F32, BF16 or BF16_FORCED, for nets without a solver");
+DEFINE_string(recompute, "", "NONE, CHEAP or AUTO, for nets without a solver");
+DEFINE_double(memory_budget_mib, 0, "with --recompute=AUTO: what the arena may take, in MiB");
 DEFINE_string(log, "auto", "auto, lines (Caffe's log lines) or progress (for a terminal)");
 DEFINE_bool(synthetic, false,
             "train, explain, plan, time: random input instead of data; no source is opened");

@@ -23,6 +23,8 @@ DECLARE_string(json);
 DECLARE_string(engines);
 DECLARE_string(plan_skip);
 DECLARE_string(precision);
+DECLARE_string(recompute);
+DECLARE_double(memory_budget_mib);
 DECLARE_string(log);
 DECLARE_bool(synthetic);
 DECLARE_string(format);

@@ -13,6 +13,12 @@ int plan(Session& session) {
   options.inputs = input_options(true);
   options.training = phase == caffe::TRAIN;
   options.precision = precision_flag(session);
+  options.recompute = recompute_flags();
+  options.recompute.compare = true;
+  if (!options.training && options.recompute.mode != plan::Recompute::kCheap)
+    throw Error(ErrorCode::kUsage,
+                "--recompute is about the backward pass, which --phase=TEST has not")
+        .advise("leave one of them out");
   options.hand_out_gradients = options.in_pieces =
       options.training && !train::needs_whole_gradients({}, session.context.plan_skip);
   train::Net net(load_model("plan", phase), options, session.context);

@@ -287,6 +287,10 @@ void check_flags(const Session& session) {
   if (!FLAGS_solver.empty() && phase_flag() == caffe::TEST)
     throw Error(ErrorCode::kUsage, "--phase=TEST updates nothing: it needs no --solver")
         .advise("name the net with --model");
+  if (recompute_flags().mode != plan::Recompute::kCheap && phase_flag() == caffe::TEST)
+    throw Error(ErrorCode::kUsage,
+                "--recompute is about the backward pass, which --phase=TEST has not")
+        .advise("leave one of them out");
   if (!session.overrides.empty() && FLAGS_solver.empty())
     throw Error(ErrorCode::kUsage, "--set changes solver fields; there is no --solver");
 }
@@ -313,6 +317,7 @@ int time(Session& session) {
     train::TrainOptions options;
     options.inputs = inputs;
     if (!FLAGS_precision.empty()) options.precision = precision_flag(session);
+    if (FLAGS_solver.empty() || !FLAGS_recompute.empty()) options.recompute = recompute_flags();
     train::Trainer trainer(solver, std::move(options), session.context);
     time_net(trainer.net(), &trainer.optimizer(), trainer.solver_type(), std::move(report),
              session);

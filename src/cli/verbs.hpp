@@ -44,6 +44,10 @@ std::string format_flag();
 // --precision; F32 if empty. Error{kUsage}, also where this processor is not to compute so.
 ops::Precision precision_flag(const Session& session);
 
+// --recompute and --memory_budget_mib; CHEAP if both are empty. Error{kUsage}, also from the net's
+// plan where the budget cannot be kept.
+plan::RecomputeOptions recompute_flags();
+
 // --synthetic, --batch, --shape and --epoch_samples. Error{kUsage}.
 train::InputOptions input_options(bool data_optional = false);
 

@@ -27,6 +27,7 @@ class Checks {
     at_least("verify_interval", solver_.verify_interval(), 0);
     at_least("histogram_interval", solver_.histogram_interval(), 0);
     regularization();
+    memory_budget();
   }
 
  private:
@@ -95,6 +96,24 @@ class Checks {
     if (type == "L1" || type == "L2") return;
     add("regularization_type", fmt::format("unknown regularization_type '{}'", type))
         .advise("known: L1, L2");
+  }
+
+  void memory_budget() {
+    const bool automatic = solver_.recompute() == caffe::SolverParameter::AUTO;
+    if (!solver_.has_memory_budget_mib()) {
+      if (automatic)
+        add("recompute", "recompute: AUTO needs a budget")
+            .advise("add memory_budget_mib: N, in MiB; crema plan --memory shows what is needed");
+      return;
+    }
+    const double budget = solver_.memory_budget_mib();
+    if (!automatic)
+      add("memory_budget_mib", "memory_budget_mib is read with recompute: AUTO only")
+          .advise("add recompute: AUTO, or leave the budget out");
+    if (!(budget > 0) || !std::isfinite(budget))
+      add("memory_budget_mib",
+          fmt::format("memory_budget_mib must be a number > 0, not {}", budget))
+          .advise("it is in MiB; crema plan --memory shows what is needed");
   }
 
   const caffe::SolverParameter& solver_;

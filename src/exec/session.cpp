@@ -51,21 +51,12 @@ void Session::plan_first() {
                                 : options_.shared != nullptr ? layouts_of(*options_.shared, *graph_)
                                                              : options_.planning.param_layouts;
   layouts.resize(graph_->params.size());
-  std::vector<std::shared_ptr<plan::Plan>> plans;
   // A segment above may not change a parameter that one below still reads.
   options_.planning.hand_out_gradients &= segments == 1;
-  plan::PlanOptions planning = options_.planning;
-  for (int s = 0; s < segments; ++s) {
-    planning.segment = s;
-    planning.param_layouts = layouts;
-    plans.push_back(std::make_shared<plan::Plan>(plan::make_plan(graph_, engines_, planning)));
-    layouts = plans.back()->param_layouts;
-    for (const auto& [value, tensor] : plans.back()->exports)
-      planning.outside[value] = plans.back()->tensors[tensor].desc.layout;
-  }
+  const Plans plans = plan_segments(graph_, layouts, options_.planning);
   if (!params_)
-    params_ =
-        std::make_shared<ParamStore>(*graph_, planning.dtype, layouts, engines_, options_.shared);
+    params_ = std::make_shared<ParamStore>(*graph_, options_.planning.dtype,
+                                           plans.back()->param_layouts, engines_, options_.shared);
   if (!carried_) carried_ = std::make_shared<CarriedStates>(initial_states(*graph_));
   inputs_.assign(graph_->inputs.size(), {});
   variants_.resize(static_cast<size_t>(segments));
@@ -77,6 +68,28 @@ void Session::plan_first() {
   }
   shapes_.rows.clear();
   chain_ = {first_[0]};
+}
+
+Session::Plans Session::plan_segments(std::shared_ptr<const graph::Graph> graph,
+                                      ParamStore::Layouts layouts,
+                                      plan::PlanOptions planning) const {
+  Plans plans;
+  for (int s = 0; s < graph->segments(); ++s) {
+    planning.segment = s;
+    planning.param_layouts = std::move(layouts);
+    plans.push_back(std::make_shared<plan::Plan>(plan::make_plan(graph, engines_, planning)));
+    layouts = plans.back()->param_layouts;
+    for (const auto& [value, tensor] : plans.back()->exports)
+      planning.outside[value] = plans.back()->tensors[tensor].desc.layout;
+  }
+  return plans;
+}
+
+void Session::try_replan(const Build& build) const {
+  plan::PlanOptions planning = options_.planning;
+  planning.prepare = false;
+  const auto graph = build({});
+  plan_segments(graph, layouts_of(*params_, *graph), std::move(planning));
 }
 
 void Session::replan(Build build) {
@@ -151,7 +164,12 @@ std::shared_ptr<plan::Plan> Session::plan_segment(std::shared_ptr<const graph::G
     for (const auto& [value, tensor] : below.exports)
       planning.outside[value] = below.tensors[tensor].desc.layout;
   }
-  return std::make_shared<plan::Plan>(plan::make_plan(std::move(graph), engines_, planning));
+  try {
+    return std::make_shared<plan::Plan>(plan::make_plan(graph, engines_, planning));
+  } catch (Error& error) {
+    error.note("the data come as " + text_of(shapes_of(*graph), *graph));
+    throw;
+  }
 }
 
 Session::Variant& Session::variant(int segment, const NetShapes& shapes) {

@@ -43,6 +43,8 @@ class Session {
   // stay as they are, all other memory is given back first. Then as at the start: the shapes are
   // those of `build({})`, and no input is set.
   void replan(Build build);
+  // Error if that cannot be done: a budget for memory that plans could not keep.
+  void try_replan(const Build& build) const;
 
   // Shapes of inputs from the next pass on. Error / ErrorList{kData} at the layer that they do not
   // fit; then the old ones stay.
@@ -99,7 +101,11 @@ class Session {
   };
   using Variants = std::list<Variant>;  // the last used first
 
+  using Plans = std::vector<std::shared_ptr<plan::Plan>>;
   void plan_first();
+  // Of all segments for all rows.
+  Plans plan_segments(std::shared_ptr<const graph::Graph> graph, ParamStore::Layouts layouts,
+                      plan::PlanOptions planning) const;
   Variant& variant(int segment, const NetShapes& shapes);
   std::shared_ptr<const graph::Graph> build_for(const NetShapes& shapes) const;
   void check_params(const graph::Graph& graph) const;

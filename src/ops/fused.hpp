@@ -67,6 +67,7 @@ struct FusedBatchNorm final : Op {
   std::vector<GradientPart> gradient() const override;
   std::vector<int> mutates() const override { return norm.mutates(); }
   Again again() const override { return Again::kWorkspace; }
+  bool again_as_a_rule() const override { return true; }
   std::vector<int> reads_again() const override {
     return sum ? std::vector<int>{0, summand()} : std::vector<int>{0};
   }

@@ -27,10 +27,10 @@ struct InPlace {
   int dst, src;
 };
 
-// How a result can be had a second time, cheaply, in the backward pass.
+// How a result can be had a second time, bit for bit, in the backward pass.
 enum class Again {
   kNo,
-  kForward,    // by the forward kernel
+  kForward,    // by the forward kernel, which writes the workspace anew
   kWorkspace,  // by a kernel of its own, from the sources in reads_again() and the workspace
 };
 
@@ -55,8 +55,13 @@ class Op {
     (void)part;
     return {};
   }
+  // Only of ops that are cheap beside convolutions and inner products.
   virtual Again again() const { return Again::kNo; }
   virtual std::vector<int> reads_again() const { return {}; }
+  // What that costs, in copies of the sources read and the result written.
+  virtual double again_cost() const { return 1; }
+  // True if it is done wherever it saves memory, without a budget that demands it.
+  virtual bool again_as_a_rule() const { return false; }
   // Sources that the forward kernel updates in place (running statistics).
   virtual std::vector<int> mutates() const { return {}; }
   // True if row i (axis 0) of every destination depends on no row but i of this source, and on

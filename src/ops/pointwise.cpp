@@ -18,6 +18,20 @@ bool Unary::gradient_from_dst() const {
   }
 }
 
+double Unary::again_cost() const {
+  switch (function) {
+    case Function::kRelu:
+    case Function::kAbs:
+    case Function::kClip:
+    case Function::kThreshold:
+      return 1;
+    case Function::kPower:
+      return p == 1 || p == 2 ? 1 : 4;
+    default:
+      return 4;
+  }
+}
+
 std::vector<GradientPart> Unary::gradient() const {
   if (function == Function::kThreshold) return {};
   if (gradient_from_dst()) return {{{0}, {}, {0}}};

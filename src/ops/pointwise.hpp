@@ -35,6 +35,8 @@ struct Unary final : Op {
   // which.
   std::vector<GradientPart> gradient() const override;
   bool gradient_from_dst() const;
+  Again again() const override { return Again::kForward; }
+  double again_cost() const override;
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
   std::vector<InPlace> gradient_in_place(int) const override { return {{0, 0}}; }
   std::string describe() const override;
@@ -46,6 +48,7 @@ struct PRelu final : Op {
   bool row_wise(int source) const override { return source == 0; }
   const char* kind() const override { return "prelu"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  Again again() const override { return Again::kForward; }
   // One part for both: a gradient kernel passes over x and diff_dst once.
   std::vector<GradientPart> gradient() const override { return {{{0, 1}, {0, 1}, {}}}; }
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
@@ -64,6 +67,7 @@ struct Eltwise final : Op {
   bool row_wise(int) const override { return true; }
   const char* kind() const override { return "eltwise"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  Again again() const override { return Again::kForward; }
   // One part per source. kMax keeps the winners in the workspace. `sources` must be set.
   std::vector<GradientPart> gradient() const override;
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
@@ -81,6 +85,7 @@ struct Scale final : Op {
   bool row_wise(int source) const override { return source == 0 || axis == 0; }
   const char* kind() const override { return "scale"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  Again again() const override { return Again::kForward; }
   // Part 0: x from factor. Part 1: factor from x. Part 2 (with bias): bias, from diff_dst alone.
   std::vector<GradientPart> gradient() const override;
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
@@ -94,6 +99,7 @@ struct Bias final : Op {
   bool row_wise(int source) const override { return source == 0 || axis == 0; }
   const char* kind() const override { return "bias"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
+  Again again() const override { return Again::kForward; }
   // Part 0: x (a copy of diff_dst). Part 1: bias.
   std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}}, {{1}, {}, {}}}; }
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
@@ -109,6 +115,8 @@ struct Dropout final : Op {
   const char* kind() const override { return "dropout"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}, true}}; }
+  Again again() const override { return Again::kForward; }
+  double again_cost() const override { return 4; }  // draws the mask
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
   std::vector<InPlace> gradient_in_place(int) const override { return {{0, 0}}; }
   std::string describe() const override;

@@ -34,6 +34,7 @@ struct Concat final : Op {
   const char* kind() const override { return "concat"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   Again again() const override { return Again::kForward; }
+  bool again_as_a_rule() const override { return true; }
   // One part per source: its slice of diff_dst.
   std::vector<GradientPart> gradient() const override;
 };
@@ -62,6 +63,7 @@ struct Gather final : Op {
 
   const char* kind() const override { return "gather"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
+  Again again() const override { return Again::kForward; }
   // The table's gradient: rows that were taken several times get the sum.
   std::vector<GradientPart> gradient() const override { return {{{0}, {1}, {}}}; }
 };

@@ -33,6 +33,8 @@ struct Pooling final : Op {
   std::vector<Shape> infer(std::span<const Shape> src) const override;
   // Maximum, stochastic: from the workspace (which cell it was). Average: from diff_dst alone.
   std::vector<GradientPart> gradient() const override;
+  Again again() const override { return mask ? Again::kNo : Again::kForward; }
+  double again_cost() const override { return method == PoolMethod::kStochastic ? 6 : 2; }
   std::string describe() const override;
 };
 
@@ -43,6 +45,7 @@ struct Pooling final : Op {
 struct Im2Col final : Op, Windows {
   const char* kind() const override { return "im2col"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override;
+  Again again() const override { return Again::kForward; }
   // Where windows overlap, the gradient is the sum.
   std::vector<GradientPart> gradient() const override { return {{{0}, {}, {}}}; }
   std::string describe() const override { return text(); }
@@ -60,6 +63,8 @@ struct Lrn final : Op {
   const char* kind() const override { return "lrn"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   std::vector<GradientPart> gradient() const override { return {{{0}, {0}, {}, true}}; }
+  Again again() const override { return Again::kForward; }
+  double again_cost() const override { return 4; }
   std::string describe() const override;
 };
 

@@ -22,6 +22,9 @@ struct BatchNorm final : Op {
   // Workspace: mu and 1/sqrt(var + eps) of the batch, or those of the global statistics.
   std::vector<GradientPart> gradient() const override;
   std::vector<int> mutates() const override;
+  // The statistics of the batch are in the workspace; the running ones are not touched twice.
+  Again again() const override { return Again::kWorkspace; }
+  std::vector<int> reads_again() const override { return {0}; }
   std::string describe() const override { return use_global ? "global statistics" : ""; }
 };
 
@@ -38,6 +41,8 @@ struct Mvn final : Op {
   // Workspace: 1 / (sqrt(var) + eps) of each run. Caffe's formula, exact for eps = 0:
   // (g - mean(g) - y mean(g y)) / (sqrt(var) + eps).
   std::vector<GradientPart> gradient() const override;
+  Again again() const override { return Again::kForward; }
+  double again_cost() const override { return 3; }
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
   std::string describe() const override { return normalize_variance ? "" : "mean only"; }
 };
@@ -67,6 +72,8 @@ struct Softmax final : Op {
   const char* kind() const override { return "softmax"; }
   std::vector<Shape> infer(std::span<const Shape> src) const override { return {src[0]}; }
   std::vector<GradientPart> gradient() const override { return {{{0}, {}, {0}}}; }
+  Again again() const override { return Again::kForward; }
+  double again_cost() const override { return 4; }
   std::vector<InPlace> in_place() const override { return {{0, 0}}; }
 };
 

@@ -6,6 +6,27 @@
 
 namespace crema::plan {
 
+Step step_for(int index, const graph::Node& node) {
+  Step step;
+  step.node = index;
+  step.layer = node.layer;
+  step.op = node.op;
+  step.part = node.part;
+  step.mutates.assign(node.src.size(), false);
+  if (node.part == ops::kForward)
+    for (const int m : node.op->mutates()) step.mutates[m] = true;
+  return step;
+}
+
+ops::KernelRequest request_for(const graph::Node& node, const PlanOptions& options) {
+  ops::KernelRequest request;
+  request.op = node.op.get();
+  request.part = node.part;
+  request.dtype = options.dtype;
+  request.precision = options.precision;
+  return request;
+}
+
 Chosen ask(const Engines& engines, const ops::KernelRequest& request) {
   Chosen chosen;
   for (ops::Engine* engine : engines) {

@@ -22,8 +22,12 @@ class Chooser {
     versions_.resize(program_.values.size());
     agreed_.resize(program_.nodes.size());
     differentiated_.resize(program_.nodes.size());
-    for (const graph::Node& node : program_.nodes)
-      if (node.forward != kNone) differentiated_[node.forward] = true;
+    repeated_.resize(program_.nodes.size());
+    for (const graph::Node& node : program_.nodes) {
+      if (node.forward == kNone) continue;
+      differentiated_[node.forward] = true;
+      if (node.part == ops::kForward) repeated_[node.forward] = true;
+    }
     plan_.param_layouts.resize(graph_.params.size());
     plan_.param_gradients.assign(graph_.params.size(), kNone);
     for (size_t p = 0; p < graph_.params.size(); ++p)
@@ -54,6 +58,7 @@ class Chooser {
     std::map<int, Layout> layouts;  // by value
     Layout result;                  // for values that a fused kernel does not store
     int workspace = kNone;
+    ops::KernelRequest request;  // of what is computed again
 
     const Layout& layout(int value) const {
       const auto it = layouts.find(value);
@@ -89,11 +94,7 @@ class Chooser {
   }
 
   int add_buffer(Storage storage, int index, size_t bytes) {
-    Buffer buffer;
-    buffer.storage = storage;
-    buffer.index = index;
-    buffer.bytes = bytes;
-    plan_.buffers.push_back(buffer);
+    plan_.buffers.push_back({.storage = storage, .index = index, .bytes = bytes});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
 
@@ -189,6 +190,8 @@ class Chooser {
     const graph::Node& n = program_.nodes[index];
     if (n.part == ops::kAgain)
       again(index, n);
+    else if (repeats(n))
+      forward_again(index, n);
     else if (n.part != ops::kForward)
       gradient(index, n);
     else if (n.op->view())
@@ -214,27 +217,8 @@ class Chooser {
            graph_.layers[n.layer].trainable;
   }
 
-  ops::KernelRequest request_for(const graph::Node& n) const {
-    ops::KernelRequest request;
-    request.op = n.op.get();
-    request.part = n.part;
-    request.dtype = options_.dtype;
-    request.precision = options_.precision;
-    return request;
-  }
-
-  static Step step_for(int index, const graph::Node& n) {
-    Step step;
-    step.node = index;
-    step.layer = n.layer;
-    step.op = n.op;
-    step.part = n.part;
-    step.mutates.assign(n.src.size(), false);
-    return step;
-  }
-
   void forward(int index, const graph::Node& n) {
-    ops::KernelRequest request = request_for(n);
+    ops::KernelRequest request = request_for(n, options_);
     request.training = differentiated_[index] || could_learn(index, n);
     for (const int v : n.src)
       request.src.push_back({program_.values[v].shape, known_layout(v), true});
@@ -243,7 +227,6 @@ class Chooser {
     ops::Offer& offer = chosen.offer;
 
     Step step = step_for(index, n);
-    for (const int m : n.op->mutates()) step.mutates[m] = true;
     for (size_t i = 0; i < n.src.size(); ++i) {
       step.src.push_back(source(n, offer, static_cast<int>(i)));
       const Storage storage = plan_.buffers[plan_.tensors[step.src.back()].buffer].storage;
@@ -258,6 +241,7 @@ class Chooser {
     agreed.engine = chosen.engine;
     agreed.workspace = step.workspace;
     agreed.result = offer.dst[0];
+    if (repeated_[index]) agreed.request = request;
     for (size_t i = 0; i < n.src.size(); ++i) agreed.layouts[n.src[i]] = offer.src[i];
     for (size_t i = 0; i < n.dst.size(); ++i) agreed.layouts[n.dst[i]] = offer.dst[i];
     finish(std::move(step), std::move(chosen));
@@ -267,7 +251,7 @@ class Chooser {
   // A result that was not kept, from what the forward kernel has left.
   void again(int index, const graph::Node& n) {
     const Agreed& agreed = agreed_[n.forward];
-    ops::KernelRequest request = request_for(n);
+    ops::KernelRequest request = request_for(n, options_);
     for (const int v : n.src)
       request.src.push_back({program_.values[v].shape, layout_in(agreed, v), true});
     request.dst = {{program_.values[n.dst[0]].shape, agreed.result, true}};
@@ -278,6 +262,23 @@ class Chooser {
       step.src[i] = version(n.src[i], chosen.offer.src[i], n.layer);
     step.dst = {add_stored(n.dst[0], chosen.offer.dst[0], Storage::kArena, kNone)};
     step.workspace = agreed.workspace;
+    finish(std::move(step), std::move(chosen));
+  }
+
+  // A result that was not kept, by the kernel that computed it first: asked for in the same words.
+  void forward_again(int index, const graph::Node& n) {
+    Agreed& agreed = agreed_[index];
+    agreed = agreed_[n.forward];
+    Chosen chosen = ask({agreed.engine}, agreed.request);
+    const ops::Offer& offer = chosen.offer;
+    Step step = step_for(index, n);
+    for (size_t i = 0; i < n.src.size(); ++i)
+      step.src.push_back(version(n.src[i], offer.src[i], n.layer));
+    step.dst = {add_stored(n.dst[0], offer.dst[0], Storage::kArena, kNone)};
+    if (offer.workspace_bytes > 0)
+      step.workspace = add_buffer(Storage::kArena, kNone, offer.workspace_bytes);
+    agreed.workspace = step.workspace;
+    step.flops = program_.flops(n);
     finish(std::move(step), std::move(chosen));
   }
 
@@ -317,7 +318,7 @@ class Chooser {
   }
 
   ops::KernelRequest gradient_request(const graph::Node& n, const Agreed& agreed) {
-    ops::KernelRequest request = request_for(n);
+    ops::KernelRequest request = request_for(n, options_);
     request.training = true;
     for (size_t i = 0; i < n.src.size(); ++i)
       request.src.push_back({program_.values[n.src[i]].shape, layout_in(agreed, n.src[i]), true});
@@ -339,7 +340,7 @@ class Chooser {
     return request;
   }
 
-  // The parameter of which a value is the gradient, or kNone.
+  // The parameter of which it is the gradient, or kNone.
   int parameter_of(int gradient) const {
     if (gradient == kNone) return kNone;
     const auto target = gradient_of_.find(gradient);
@@ -384,6 +385,7 @@ class Chooser {
   std::vector<std::vector<int>> versions_;  // per value: its tensors, the first is where it rests
   std::vector<Agreed> agreed_;              // per node
   std::vector<bool> differentiated_;        // per node: gradient parts follow
+  std::vector<bool> repeated_;              // per node: its kernel runs a second time
   std::map<int, int> gradient_of_;          // value -> parameter
   std::set<int> may_come_in_pieces_;        // nodes whose gradient of a parameter may
 };

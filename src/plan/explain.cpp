@@ -84,6 +84,22 @@ std::string updates_text(const Plan& plan) {
       plan.ready.size(), bytes_text(bytes), pieces, bytes_text(largest));
 }
 
+// What is computed again, and what that saves.
+std::string recomputed_text(const Plan& plan) {
+  const Recomputed& made = plan.recomputed;
+  std::string out;
+  if (made.results > 0)
+    out =
+        fmt::format("{} results of {} in the backward pass", made.results, bytes_text(made.bytes));
+  if (made.arena_without > 0 && made.results > 0)
+    out += fmt::format("; arena {} instead of {}", bytes_text(plan.arena_bytes),
+                       bytes_text(made.arena_without));
+  if (made.budget > 0)
+    out += fmt::format("{}budget {}, plans made {}", out.empty() ? "nothing; " : "; ",
+                       bytes_text(made.budget), made.plans);
+  return out.empty() ? out : "Computed again: " + out + "\n";
+}
+
 // "; then updates conv1/weight, conv1/bias"
 std::string updates_after(const Plan& plan, int step) {
   std::string out;
@@ -97,7 +113,7 @@ std::string updates_after(const Plan& plan, int step) {
 }  // namespace
 
 std::string operation_text(const Plan& plan, const Step& step) {
-  if (step.part == ops::kAgain) return std::string(step.op->kind()) + " again";
+  if (repeats(plan, step)) return std::string(step.op->kind()) + " again";
   if (step.part == ops::kForward) return step.op->kind();
   std::string wrt;
   for (size_t i = 0; i < step.diff_src.size(); ++i)
@@ -118,7 +134,7 @@ std::string explain(const Plan& plan) {
     out += describe_step(plan, plan.steps[i]);
     reorders += plan.steps[i].node == kNone;
   }
-  out += updates_text(plan);
+  out += updates_text(plan) + recomputed_text(plan);
   size_t weights = 0, gradients = 0, inputs = 0, derived = 0;
   for (const Buffer& buffer : plan.buffers) {
     if (buffer.storage == Storage::kParamValue) weights += buffer.bytes;
@@ -171,7 +187,7 @@ std::string explain_memory(const Plan& plan) {
     out += fmt::format("  {:>10}  offset {:>10}  steps {}..{}  {}\n", bytes_text(buffer.bytes),
                        buffer.offset, buffer.first, buffer.last, name);
   });
-  return out;
+  return out + recomputed_text(plan);
 }
 
 }  // namespace crema::plan

@@ -27,9 +27,6 @@ void fuse_post(Rewriting& to);
 // Gradients of ReLUs before a concatenation come out of its own.
 void fuse_concat(Rewriting& to);
 
-// Large results that are cheap to compute again are not kept for the backward pass.
-void recompute(Rewriting& to);
-
 // True if the engine that runs `plain` offers `fused`, whatever the layouts: it is asked before
 // they are known.
 bool takes_over(const Rewriting& in, const graph::Node& plain, const graph::Node& fused);
@@ -54,6 +51,9 @@ void assign_memory(Plan& plan, bool reuse);
 // LogicError if a step reads what nobody wrote, or live buffers overlap.
 void verify(const Plan& plan);
 
+// The step of node `index`, and what to ask engines for; without operands.
+Step step_for(int index, const graph::Node& node);
+ops::KernelRequest request_for(const graph::Node& node, const PlanOptions& options);
 // Asks the engines in order; `refusals` gets what the ones before the winner said.
 struct Chosen {
   ops::Engine* engine = nullptr;

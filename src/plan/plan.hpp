@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "graph/graph.hpp"
 #include "ops/engine.hpp"
 #include "plan/program.hpp"
@@ -73,6 +74,31 @@ struct Ready {
   int pieces = 1;      // in which it is there, one after another in the same memory
 };
 
+// Which results the backward pass computes again instead of finding them in memory.
+enum class Recompute {
+  kNone,
+  kCheap,  // large ones that cost no more than a copy, where their sources are there anyway
+  kAuto,   // as many as a budget demands, of all ops that can be repeated; none if it fits without
+};
+
+struct RecomputeOptions {
+  Recompute mode = Recompute::kCheap;
+  size_t budget = 0;  // kAuto: the most that arena_bytes may be
+  // Of the Error where that is impossible: kConfig and the budget's place, or kUsage.
+  ErrorCode code = ErrorCode::kConfig;
+  Location place;
+  bool compare = false;  // find out how large the arena were without recomputation
+};
+
+// What came of it.
+struct Recomputed {
+  size_t budget = 0;         // 0: none
+  size_t results = 0;        // computed again
+  size_t bytes = 0;          // ... of how many bytes together
+  size_t arena_without = 0;  // the arena if they were not; 0: unknown
+  int plans = 1;             // made until one fitted
+};
+
 // The plan of one segment of a graph; most graphs have only one.
 struct Plan {
   std::shared_ptr<const graph::Graph> graph;
@@ -95,12 +121,14 @@ struct Plan {
   std::vector<Ready> ready;          // ... when it is handed out; by step
   std::vector<int> value_tensors;    // per value: a tensor that holds it, or kNone
   std::map<int, int> exports;        // value that another segment reads -> tensor
+  Recomputed recomputed;
   std::vector<std::pair<std::string, double>> pass_seconds;
 };
 
 struct PlanOptions {
   DType dtype = DType::kF32;
   ops::Precision precision = ops::Precision::kF32;
+  bool prepare = true;              // kernels, too: the plan is going to be run
   bool training = true;             // the graph's backward pass is planned too
   bool keep_blobs = false;          // every blob can be read after a pass, not only the outputs
   bool every_value = false;         // nothing is fused: somebody looks at every value of the graph
@@ -114,19 +142,23 @@ struct PlanOptions {
   int segment = 0;  // of the graph: what is planned
   // Layouts of the values that this segment reads from those below. Gradients come down plain.
   std::map<int, Layout> outside;
-  // The pass recompute drops results of at least so many elements: below, nobody misses the memory.
+  RecomputeOptions recompute;  // of a plan for training
+  // Recompute::kCheap drops results of at least so many elements: below, nobody misses the memory.
   int64_t recompute_from = int64_t{1} << 18;
   // Passes to leave out, of skippable_passes(); "fuse" stands for all that rewrite the program but
-  // recompute.
+  // recompute, without which no budget is looked at.
   std::set<std::string> skip;
 };
 
 // Names of the passes that may be skipped, with what counts as one on the command line.
 const std::vector<std::string>& skippable_passes();
 
+// Error where a budget for recomputation cannot be kept.
 Plan make_plan(std::shared_ptr<const graph::Graph> graph, const Engines& engines,
                const PlanOptions& options);
 
+// Whether a step computes a result again.
+bool repeats(const Plan& plan, const Step& step);
 // What a step computes: "convolution", "convolution d(conv1/weight), d(conv1/bias)", "reorder".
 std::string operation_text(const Plan& plan, const Step& step);
 // A table of all steps: layer, op, engine, layouts, bytes, refusals with reasons; then totals.

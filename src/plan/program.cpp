@@ -80,6 +80,10 @@ std::set<int> exported_values(const graph::Graph& graph, int segment) {
   return out;
 }
 
+bool repeats(const Node& node) {
+  return node.part == ops::kAgain || (node.part == ops::kForward && node.forward != kNone);
+}
+
 std::vector<int> reads(const Node& node) {
   if (node.part != ops::kAgain) return graph::reads(node);
   std::vector<int> out;

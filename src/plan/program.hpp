@@ -11,7 +11,8 @@
 namespace crema::plan {
 
 // Values keep the graph's numbers; passes add new ones at the end. A gradient node's `forward` is
-// the node that computes what it differentiates, fused or not.
+// the node that computes what it differentiates, fused or not; that of a node which computes a
+// result again, the one that computes it first.
 struct Program {
   std::vector<graph::ValueInfo> values;
   std::vector<graph::Node> nodes;  // while passes run, op == nullptr marks a removed one
@@ -36,6 +37,9 @@ Program program_of(const graph::Graph& graph, int segment);
 bool computed_in(const graph::Graph& graph, int value, int segment);
 // Values of a segment that others read.
 std::set<int> exported_values(const graph::Graph& graph, int segment);
+
+// Whether a node computes a result again.
+bool repeats(const graph::Node& node);
 
 // Values that a node reads when it runs: sources of a forward node; of others what the op says, and
 // the incoming gradients.

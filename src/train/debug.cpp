@@ -26,7 +26,8 @@ DebugInfo::~DebugInfo() {
 
 void DebugInfo::watch(const plan::Plan& plan, int index) {
   const plan::Step& step = plan.steps[static_cast<size_t>(index)];
-  if (step.node == plan::kNone) return;  // a reorder: another copy of what was seen already
+  // A reorder or a repetition: another copy of what was seen already.
+  if (step.node == plan::kNone || plan::repeats(plan, step)) return;
   const bool forward = index < plan.forward_steps;
   const auto see = [&](int tensor) {
     if (tensor == plan::kNone) return;

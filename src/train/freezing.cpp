@@ -64,6 +64,22 @@ bool Trainer::must_replan(const std::map<std::string, graph::ParamChoice>& choic
   return false;
 }
 
+// Where more layers learn later on, their gradients need memory too: whether that keeps a budget is
+// told before the run.
+void Trainer::check_later_plans() const {
+  for (const int64_t t : boundaries_) {
+    if (t <= iteration_) continue;
+    try {
+      net_->try_replan(choices_at(t, net_->graph(), settings_));
+    } catch (Error& error) {
+      throw error.note(
+          fmt::format("so it will be from iteration {} on, where the parameters that "
+                      "learn change",
+                      t));
+    }
+  }
+}
+
 void Trainer::follow_freeze_times() {
   if (!std::binary_search(boundaries_.begin(), boundaries_.end(), iteration_)) return;
   optimizer_->prepare(iteration_);

@@ -42,6 +42,7 @@ Net::Net(const config::NetConfig& config, const NetOptions& options, const Conte
   }
   session_options_.planning.training = options.training;
   session_options_.planning.precision = options.precision;
+  session_options_.planning.recompute = options.recompute;
   session_options_.planning.separate_gradients = options.separate_gradients;
   session_options_.planning.hand_out_gradients = options.hand_out_gradients;
   session_options_.planning.in_pieces = options.in_pieces;
@@ -68,7 +69,9 @@ void Net::fix_layouts() {
   if (std::none_of(now->params.begin(), now->params.end(), frozen)) return;
   graph::BuildOptions thawed = build_;
   for (auto& [name, choice] : thawed.choices) choice.frozen = false;
-  const exec::Session session(builder(config_, thawed), engines_, session_options_);
+  exec::Session::Options thawed_options = session_options_;
+  thawed_options.planning.recompute = {};  // it changes no layout, and this is not what will run
+  const exec::Session session(builder(config_, thawed), engines_, thawed_options);
   session_options_.planning.param_layouts = exec::layouts_of(session.params(), session.graph());
 }
 
@@ -83,6 +86,12 @@ void Net::replan(const std::map<std::string, graph::ParamChoice>& choices) {
   build_.choices = choices;
   session_->replan(builder(config_, build_));
   for (size_t i = 0; i < synthetic_.size(); ++i) session_->set_input(i, synthetic_[i]);
+}
+
+void Net::try_replan(const std::map<std::string, graph::ParamChoice>& choices) const {
+  graph::BuildOptions build = build_;
+  build.choices = choices;
+  session_->try_replan(builder(config_, std::move(build)));
 }
 
 // Builds the net's graph for the shapes that its sources gave at first, or for others.

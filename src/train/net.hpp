@@ -33,6 +33,7 @@ struct NetOptions {
   bool in_pieces = false;           // ... and may come in pieces
   bool keep_blobs = false;
   ops::Precision precision = ops::Precision::kF32;
+  plan::RecomputeOptions recompute;
   bool every_value = false;   // nothing is fused, for debug_info
   bool caffe_compat = false;  // gradients as BVLC's in chains of layers in place
   uint64_t seed = 0;
@@ -62,6 +63,9 @@ class Net {
   // Graph and plans anew for other choices; the parameters stay where they are. Ids of values and
   // references to graph() end. Parameters without a gradient now give its memory back.
   void replan(const std::map<std::string, graph::ParamChoice>& choices);
+
+  // Error if that cannot be done.
+  void try_replan(const std::map<std::string, graph::ParamChoice>& choices) const;
 
   // Of the shapes of the last pass.
   const graph::Graph& graph() const { return session_->graph(); }

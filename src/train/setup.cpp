@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "optim/notes.hpp"
 #include "train/precision.hpp"
+#include "train/recompute.hpp"
 #include "train/trainer.hpp"
 #include "train/update.hpp"
 
@@ -135,6 +136,7 @@ void Trainer::build_nets() {
   options.training = true;
   options.precision =
       options_.precision ? *options_.precision : solver_precision(solver_, context_);
+  options.recompute = options_.recompute ? *options_.recompute : solver_recompute(solver_);
   options.separate_gradients = param_.iter_size() > 1;
   options.hand_out_gradients = !needs_whole_gradients(param_, context_.plan_skip);
   options.in_pieces = optim::elementwise(solver_);
@@ -147,8 +149,11 @@ void Trainer::build_nets() {
     return apply_rules(net, batches_per_epoch);
   };
   diagnostics.guard([&] { net_ = make_net(solver_.train_net, options); });
-  if (const std::string text = net_ ? precision_text(*net_) : ""; !text.empty())
-    reporter_.info(text);
+  if (net_ && options.recompute.mode == plan::Recompute::kAuto)
+    diagnostics.guard([&] { check_later_plans(); });
+  if (net_)
+    for (const std::string& text : {precision_text(*net_), recompute_text(*net_)})
+      if (!text.empty()) reporter_.info(text);
   options.training = false;
   options.separate_gradients = options.hand_out_gradients = false;
   options.choose = nullptr;

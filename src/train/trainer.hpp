@@ -22,11 +22,12 @@
 namespace crema::train {
 
 struct TrainOptions {
-  std::vector<std::string> weights;         // files to start from, in order
-  std::string snapshot;                     // state to resume from; excludes weights
-  InputOptions inputs;                      // of the training net and the test nets
-  std::optional<ops::Precision> precision;  // instead of the solver's
-  SignalActions* signals = nullptr;         // polled after every update and before every test batch
+  std::vector<std::string> weights;                 // files to start from, in order
+  std::string snapshot;                             // state to resume from; excludes weights
+  InputOptions inputs;                              // of the training net and the test nets
+  std::optional<ops::Precision> precision;          // instead of the solver's
+  std::optional<plan::RecomputeOptions> recompute;  // instead of the solver's
+  SignalActions* signals = nullptr;  // polled after every update and before every test batch
   // After each update: completed updates, this iteration's loss and rate.
   std::function<void(int64_t iteration, double loss, double rate)> after_update;
   // See optim::Optimizer::adjust.
@@ -104,6 +105,7 @@ class Trainer {
 
   void bind_gradients();
   void check_frozen_statistics() const;
+  void check_later_plans() const;
   void follow_freeze_times();
   void cache_features(bool at_start);
   bool must_replan(const std::map<std::string, graph::ParamChoice>& choices) const;

@@ -115,6 +115,21 @@ TEST_F(Bf16Plan, what_is_computed_again_has_the_same_bits) {
   }
 }
 
+TEST_F(Bf16Plan, a_budget_changes_no_bit) {
+  plan::RecomputeOptions recompute;
+  const auto run = [&] {
+    return NetRun(net_file("cheap_layers"), caffe::TRAIN, {}, false, kBf16, recompute);
+  };
+  recompute.mode = plan::Recompute::kNone;
+  NetRun kept = run();
+  recompute.mode = plan::Recompute::kAuto;
+  recompute.budget = kept.plan().arena_bytes * 9 / 10;
+  NetRun again = run();
+  EXPECT_GT(again.plan().recomputed.results, 0u);
+  EXPECT_LE(again.plan().arena_bytes, recompute.budget);
+  for (int64_t i = 0; i < 2; ++i) EXPECT_EQ(again.pass(i).tensors, kept.pass(i).tensors);
+}
+
 #endif
 
 }  // namespace

@@ -38,8 +38,10 @@ struct Result {
 class NetRun {
  public:
   NetRun(const fs::path& file, caffe::Phase phase, const std::set<std::string>& skip,
-         bool keep_blobs = false, ops::Precision precision = ops::Precision::kF32)
+         bool keep_blobs = false, ops::Precision precision = ops::Precision::kF32,
+         const plan::RecomputeOptions& recompute = {}, bool reference_only = false)
       : engines_(make_engines()) {
+    if (reference_only) engines_.erase(engines_.begin(), engines_.end() - 1);
     for (const auto& engine : engines_) list_.push_back(engine.get());
     const auto net = config::with_state(config::read_net(file.string()), phase, 0, {});
     Session::Options options;
@@ -47,6 +49,7 @@ class NetRun {
     options.planning.skip = skip;
     options.planning.precision = precision;
     options.planning.keep_blobs = keep_blobs;
+    options.planning.recompute = recompute;
     options.planning.recompute_from = 1;  // the nets are small
     run_ = std::make_unique<Session>(
         [net, training = phase == caffe::TRAIN](const NetShapes& shapes) {
@@ -78,7 +81,14 @@ class NetRun {
     return out;
   }
 
+  // Inputs of other sizes, fed anew.
+  void reshape(const std::map<std::string, Shape>& shapes) {
+    run_->reshape(shapes);
+    for (size_t i = 0; i < graph().inputs.size(); ++i) feed(i);
+  }
+
   ParamStore& params() { return run_->params(); }
+  std::vector<const plan::Plan*> plans() const { return run_->plans(); }
   const plan::Plan& plan() const { return *run_->plans().front(); }
   const graph::Graph& graph() const { return run_->graph(); }
   int find(const std::string& blob) const { return graph().find_blob(blob); }

@@ -274,9 +274,9 @@ TEST(schema, own_types) {
     if (known.count(short_name(type)) == 0) own.insert(short_name(type));
   }
   const std::set<std::string> expected = {
-      "CarriedState",       "Cifar10DataParameter",     "FollowerState",
-      "GlyphsParameter",    "GlyphsParameter.Alphabet", "GradientScaleParameter",
-      "MnistDataParameter", "SolverParameter.Precision"};
+      "CarriedState",       "Cifar10DataParameter",      "FollowerState",
+      "GlyphsParameter",    "GlyphsParameter.Alphabet",  "GradientScaleParameter",
+      "MnistDataParameter", "SolverParameter.Precision", "SolverParameter.Recompute"};
   EXPECT_EQ(own, expected);
 }
 

@@ -57,7 +57,7 @@ using Tensors = std::map<std::string, std::vector<float>>;
 struct Result {
   double loss = 0;
   Tensors outputs, gradients;
-  size_t steps = 0;
+  size_t steps = 0, arena = 0, repeated = 0;
 };
 
 class ZooFusion : public ::testing::Test {
@@ -76,11 +76,12 @@ class ZooFusion : public ::testing::Test {
   }
 
   Result run(const config::NetConfig& config, const InputOptions& inputs, bool training,
-             const std::set<std::string>& skip) {
+             const std::set<std::string>& skip, const plan::RecomputeOptions& recompute = {}) {
     context_.plan_skip = skip;
     NetOptions options;
     options.training = training;
     options.inputs = inputs;
+    options.recompute = recompute;
     Net net(config, options, context_);
     net.initialise(1);
     if (!training) collect_statistics(net);
@@ -96,7 +97,11 @@ class ZooFusion : public ::testing::Test {
       if (net.graph().params[p].gradient != graph::kNone)
         out.gradients[param.name()] = net.params().to_plain(p, param.gradient());
     }
-    for (const plan::Plan* plan : net.session().plans()) out.steps += plan->steps.size();
+    for (const plan::Plan* plan : net.session().plans()) {
+      out.steps += plan->steps.size();
+      out.arena = std::max(out.arena, plan->arena_bytes);
+      out.repeated += plan->recomputed.results;
+    }
     return out;
   }
 
@@ -169,6 +174,35 @@ TEST_F(ZooFusion, training_nets_agree) {
 #ifdef CREMA_ONEDNN
   EXPECT_GE(fewer_steps_, 8);
 #endif
+}
+
+// The same bits, whatever is computed again.
+TEST_F(ZooFusion, training_nets_keep_a_budget) {
+  int repeating = 0;
+  for (const Row& row : rows()) {
+    SCOPED_TRACE(row.solver);
+    const auto solver = config::read_solver("configs/" + row.solver + "/solver.prototxt", {});
+    plan::RecomputeOptions recompute;
+    recompute.mode = plan::Recompute::kNone;
+    const Result kept = run(solver.train_net, row.inputs, true, {}, recompute);
+    recompute.mode = plan::Recompute::kAuto;
+    for (const double part : {0.9, 0.75, 0.6}) {
+      recompute.budget = static_cast<size_t>(part * static_cast<double>(kept.arena));
+      try {
+        const Result again = run(solver.train_net, row.inputs, true, {}, recompute);
+        EXPECT_LE(again.arena, recompute.budget);
+        EXPECT_GT(again.repeated, 0u);
+        EXPECT_EQ(again.loss, kept.loss);
+        EXPECT_TRUE(again.outputs == kept.outputs);
+        EXPECT_TRUE(again.gradients == kept.gradients);
+        ++repeating;
+      } catch (const Error& error) {
+        EXPECT_NE(error.message.find("cannot be kept"), std::string::npos) << error.message;
+        break;
+      }
+    }
+  }
+  EXPECT_GE(repeating, 8);
 }
 
 TEST_F(ZooFusion, deployed_nets_agree) {
