@@ -39,6 +39,7 @@ NETS = {
 SEVEN = list(NETS)[:7]
 BATCHES = [8, 16, 32, 64]
 BATCH_NET = "resnet18"
+SCALING_ROUNDS = 5  # at least: it is crema alone
 THREAD_NETS = ["caffenet", "googlenet", "resnet50"]
 
 
@@ -343,7 +344,8 @@ def main():
     if "train" in args.modes:
         print(where(results) + "\n")
     if not args.smoke and not args.no_scaling:
-        text, result["scaling"] = scaling(crema, rounds, args.threads, progress, failures)
+        text, result["scaling"] = scaling(crema, max(rounds, SCALING_ROUNDS), args.threads,
+                                          progress, failures)
         print(text)
     result["failures"] = failures
     if args.json:
