@@ -39,7 +39,7 @@ NETS = {
 SEVEN = list(NETS)[:7]
 BATCHES = [8, 16, 32, 64]
 BATCH_NET = "resnet18"
-SCALING_ROUNDS = 5  # at least: it is crema alone
+SCALING_ROUNDS = 7  # at least: it is crema alone
 THREAD_NETS = ["caffenet", "googlenet", "resnet50"]
 
 
