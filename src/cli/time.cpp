@@ -54,6 +54,7 @@ struct Measured {
 };
 
 double traffic(const plan::Plan& plan, const plan::Step& step) {
+  if (step.parts_in_place) return 0;
   double bytes = 0;
   for (const auto* list : {&step.src, &step.dst, &step.diff_dst, &step.diff_src})
     for (const int id : *list)

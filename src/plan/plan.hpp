@@ -64,6 +64,7 @@ struct Step {
   int pieces = 1;                   // the kernel runs so often: diff_src[1] is handed out in pieces
   int scratch = kNone;              // buffer of this step alone
   std::optional<ops::Parts> parts;  // the kernel copies parts to or from a whole, no more
+  bool parts_in_place = false;      // ... and need not: they lie there
   double flops = 0;
 };
 

@@ -17,7 +17,7 @@ class NoCopy final : public ops::Kernel {
 
 class Views {
  public:
-  explicit Views(Plan& plan) : plan_(plan), gone_(plan.steps.size(), false) {
+  explicit Views(Plan& plan) : plan_(plan) {
     for (const int tensor : plan.param_gradients)
       if (tensor != kNone) fixed_.insert(buffer_of(tensor));
   }
@@ -56,7 +56,7 @@ class Views {
     for (const Placement& part : parts) put(part, whole);
     step.kernel = std::make_unique<NoCopy>();
     step.implementation = "no copy";
-    gone_[static_cast<size_t>(index)] = true;
+    step.parts_in_place = true;
   }
 
   // Memory that is all the tensor's, and that may lie anywhere kernels expect their data.
@@ -102,8 +102,8 @@ class Views {
   bool written_between(int from, int to, const Buffers& buffers) const {
     const int end = std::min(to, static_cast<int>(plan_.steps.size()) - 1);
     for (int i = from + 1; i <= end; ++i) {
-      if (gone_[static_cast<size_t>(i)]) continue;
       const Step& step = plan_.steps[static_cast<size_t>(i)];
+      if (step.parts_in_place) continue;
       for (const auto* list : {&step.dst, &step.diff_src}) {
         if (list == &step.dst && step.part >= 0) continue;  // read there
         for (const int id : *list)
@@ -124,8 +124,7 @@ class Views {
   }
 
   Plan& plan_;
-  Buffers fixed_;           // gradients of parameters: optimizers write there
-  std::vector<bool> gone_;  // per step: it has nothing to do any more
+  Buffers fixed_;  // gradients of parameters: optimizers write there
 };
 
 }  // namespace

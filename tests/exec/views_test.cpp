@@ -5,10 +5,9 @@ namespace crema::exec {
 namespace {
 
 int not_copied(const plan::Plan& plan, const std::string& kind) {
-  return static_cast<int>(
-      std::count_if(plan.steps.begin(), plan.steps.end(), [&](const plan::Step& step) {
-        return step.implementation == "no copy" && step.op->kind() == kind;
-      }));
+  return static_cast<int>(std::count_if(
+      plan.steps.begin(), plan.steps.end(),
+      [&](const plan::Step& step) { return step.parts_in_place && step.op->kind() == kind; }));
 }
 
 class Views : public ::testing::TestWithParam<fs::path> {};

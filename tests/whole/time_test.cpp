@@ -73,6 +73,17 @@ TEST_F(TimeTest, a_convolution_counts_its_multiply_adds) {
   EXPECT_NEAR(conv["limit"].get<double>(), limit, 1e-6 * limit);
 }
 
+TEST_F(TimeTest, parts_that_lie_in_their_whole_move_no_bytes) {
+  const Outcome run = crema("time --iterations=1 --synthetic --format=json --model=" + fixtures +
+                            "../exec/nets/side_by_side.prototxt");
+  ASSERT_EQ(run.code, 0) << run.err;
+  const auto report = nlohmann::json::parse(run.out);
+  const nlohmann::json& cut = row(report["ops"], "cut", "forward");
+  EXPECT_EQ(cut["implementation"], "no copy");
+  EXPECT_EQ(cut["bytes"], 0);
+  EXPECT_GT(row(report["ops"], "twice", "forward")["bytes"], 0);  // one source twice is copied
+}
+
 TEST_F(TimeTest, text_and_csv_say_the_same_things) {
   const Outcome text = crema("time --iterations=1 " + net());
   ASSERT_EQ(text.code, 0) << text.err;
