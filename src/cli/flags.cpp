@@ -25,7 +25,7 @@ DEFINE_string(engines, "", "engines in order of preference, separated by commas"
 DEFINE_string(
     plan_skip, "",
     "passes of the plan to leave out: fuse (all of copies, fold, batch_norm, post, concat), "
-    "recompute, freeze (pruning), inplace, memory, update");
+    "recompute, freeze (pruning), inplace, views, memory, update");
 DEFINE_string(precision, "", "F32, BF16 or BF16_FORCED, for nets without a solver");
 DEFINE_string(recompute, "", "NONE, CHEAP or AUTO, for nets without a solver");
 DEFINE_double(memory_budget_mib, 0, "with --recompute=AUTO: what the arena may take, in MiB");

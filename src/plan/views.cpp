@@ -57,6 +57,9 @@ class Views {
     step.kernel = std::make_unique<NoCopy>();
     step.implementation = "no copy";
     step.parts_in_place = true;
+    if (step.scratch == kNone) return;
+    buffer(step.scratch).first = buffer(step.scratch).last = kNone;
+    step.scratch = kNone;
   }
 
   // Memory that is all the tensor's, and that may lie anywhere kernels expect their data.
